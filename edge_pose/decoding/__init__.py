@@ -1,0 +1,1 @@
+"""Decoders: network output to keypoints in input px."""

@@ -1,0 +1,44 @@
+"""What every publisher offers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from edge_pose.types import FrameResult
+
+Message: TypeAlias = Mapping[str, object]
+"""A JSON object of the MQTT contract, see edge_pose/schemas."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherReport:
+    """What became of the pose messages given to one publisher."""
+
+    name: str
+    target: str
+    sent: int
+    dropped: int
+
+
+class Publisher(Protocol):
+    """Takes finished results out of the process. No method blocks the frame loop."""
+
+    name: str
+
+    def poses(self, result: FrameResult, message: Message) -> None:
+        """Hand one frame's poses on; `message` is the same content as schema `edge_pose.poses/1`."""
+        ...
+
+    def state(self, message: Message) -> None:
+        """Announce a change of the camera's state (schema `edge_pose.state/1`)."""
+        ...
+
+    def stats(self, message: Message) -> None:
+        """Hand on the periodic figures (schema `edge_pose.stats/1`)."""
+        ...
+
+    def close(self) -> PublisherReport:
+        """Send what is queued (within a bounded time), release everything, say what was sent."""
+        ...
