@@ -71,7 +71,7 @@ class TrackingConfig(Section):
     enabled: bool = True
     min_score: float = Field(0.35, ge=0, le=1, description="below this the person counts as lost")
     acquire_score: float = Field(0.45, ge=0, le=1, description="a new person needs this much")
-    padding: float = Field(1.25, ge=1, le=3, description="crop side over the person's longer side")
+    padding: float = Field(1.4, ge=1, le=3, description="crop side over the person's longer side")
     patience: int = Field(5, ge=0, description="frames a weak person is still looked for in place")
     search_crops: int = Field(4, ge=1, le=32, description="crops tried per frame while searching")
 

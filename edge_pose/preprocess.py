@@ -1,7 +1,8 @@
-"""From a region of the source image to the network's input, and back. The only copy of this code:
-training, converters and benchmarks call it too, so that they see what the device sees.
+"""From a region of the source image to the network's input, and back.
 
-Coordinates follow OpenCV: pixel centres are whole numbers, (0, 0) is the centre of the top left pixel.
+This is the only copy of this code: training, converters and benchmarks call it too, so that they
+see what the device sees. Coordinates follow OpenCV: pixel centres are whole numbers, (0, 0) is the
+centre of the top left pixel.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ def crop(image: Image, matrix: Affine, input_size: tuple[int, int]) -> Image:
     x2, y2 = np.minimum(np.ceil(source.max(axis=0)).astype(int) + 3, (width, height))
     if x2 - x1 < 2 or y2 - y1 < 2:
         return np.zeros((input_size[1], input_size[0], 3), np.uint8)
-    step = 1 << int(math.floor(math.log2(1.0 / zoom)))
+    step = 1 << math.floor(math.log2(1.0 / zoom))
     part = image[y1:y2, x1:x2]
     small_size = (max((x2 - x1) // step, 1), max((y2 - y1) // step, 1))
     small = cv2.resize(part, small_size, interpolation=cv2.INTER_AREA)

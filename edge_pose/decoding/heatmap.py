@@ -2,8 +2,8 @@
 
 Two kinds of heatmap are in use and the manifest names which:
 
-- "logits": the network was trained with a spatial softmax per keypoint. The score of a keypoint is the
-  probability mass in a window around the peak; the position is the mean of that mass (a local
+- "logits": the network was trained with a spatial softmax per keypoint. The score of a keypoint is
+  the probability mass in a window around the peak; the position is the mean of that mass (a local
   soft-argmax, after Sun et al., "Integral Human Pose Regression", ECCV 2018).
 - "gaussian": the network was trained by mean squared error against Gaussian bumps of height 1. The
   score is the height of the peak; the position is the centre of mass of the window.
@@ -65,7 +65,7 @@ def decode_heatmaps(
     dy = (window.sum(axis=2) * offsets).sum(axis=1) / norm
     heat_xy = np.stack([x + dx, y + dy], axis=1)
     scores = in_window / total if kind == "logits" else peak[:, 0]
-    # Heatmap pixel i covers input pixels [i*stride, (i+1)*stride): its centre is (i+0.5)*stride-0.5.
+    # Heatmap px i covers input px [i*stride, (i+1)*stride): its centre is (i+0.5)*stride-0.5.
     keypoints = (heat_xy + 0.5) * stride - 0.5
     return (
         keypoints.reshape(n, k, 2).astype(np.float32),

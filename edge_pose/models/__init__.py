@@ -1,1 +1,16 @@
-"""."""
+"""The shipped artifacts: every folder here that holds a manifest.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DEFAULT = "hourglass_lite_s_int8"
+
+
+def shipped() -> dict[str, Path]:
+    """Return the folders of the shipped artifacts by name, and the default under "default"."""
+    here = Path(__file__).parent
+    folders = {file.parent.name: file.parent for file in sorted(here.glob("*/manifest.json"))}
+    if DEFAULT in folders:
+        folders["default"] = folders[DEFAULT]
+    return folders

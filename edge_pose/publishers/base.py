@@ -28,7 +28,7 @@ class Publisher(Protocol):
     name: str
 
     def poses(self, result: FrameResult, message: Message) -> None:
-        """Hand one frame's poses on; `message` is the same content as schema `edge_pose.poses/1`."""
+        """Hand one frame's poses on; `message` follows schema `edge_pose.poses/1`."""
         ...
 
     def state(self, message: Message) -> None:

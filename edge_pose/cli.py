@@ -1,0 +1,205 @@
+"""The command line `edge-pose`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from edge_pose.cli_listen import listen_command
+from edge_pose.command_line import INTERRUPTED, common_options, run_command, set_up_logging
+from edge_pose.config import RunConfig, load_config
+from edge_pose.errors import EdgePoseError, UsageError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@common_options
+def cli(verbose: int) -> None:
+    """Camera in, body keypoints out."""
+    set_up_logging(verbose)
+
+
+cli.add_command(listen_command)
+
+
+@cli.command("run")
+@click.argument("source", required=False)
+@click.option("--config", type=click.Path(path_type=Path), envvar="EDGE_POSE_CONFIG", help="TOML.")
+@click.option("--model", help="Name of a shipped artifact, or an artifact folder.")
+@click.option("--backend", help="Inference runtime; the artifact's own by default.")
+@click.option("--threads", type=int, help="Inference threads; 0 leaves one core to capture.")
+@click.option("--device", help="Name of this device in topics.")
+@click.option("--camera", help="Name of this camera in topics.")
+@click.option("--profile", help="Device profile, for the power estimate.")
+@click.option("--power", help="Power meter: auto, rapl or estimate.")
+@click.option("--mqtt", "broker", metavar="URL", help="mqtt[s]://[user@]host[:port]")
+@click.option("--jsonl", help="Write the messages to this file, one per line.")
+@click.option("--video", help="Write the annotated video to this file.")
+@click.option("--max-frames", type=int, help="Stop after so many frames.")
+@click.option("--realtime/--as-fast-as-possible", default=None, help="How files are played.")
+@click.option("--smooth/--no-smooth", default=None, help="One-Euro filter on keypoints.")
+@click.option("--trust-ungated", is_flag=True, default=None, help="Run unchecked artifacts too.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key: tracking.patience=10"
+)
+@click.option("--print-config", is_flag=True, help="Show the merged configuration and stop.")
+@click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout.")
+def run_command_(
+    config: Path | None,
+    broker: str | None,
+    smooth: bool | None,
+    settings: tuple[str, ...],
+    print_config: bool,
+    as_json: bool,
+    **flags: Any,  # noqa: ANN401 - click passes options by name
+) -> int:
+    """Estimate the poses of SOURCE and publish them.
+
+    SOURCE is a camera index, a video file, a folder or glob of pictures, a URL, or "synthetic".
+    Settings come from --config, then EDGE_POSE_* variables, then flags, the later the stronger.
+    """
+    layer: dict[str, Any] = {**flags, "smoothing": {"enabled": smooth}, "mqtt": _broker(broker)}
+    for setting in settings:
+        _set(layer, setting)
+    merged = load_config(config, layer)
+    if print_config:
+        _print_config(merged, as_json=as_json)
+        return 0
+    return _run(merged, as_json=as_json)
+
+
+def _run(config: RunConfig, *, as_json: bool) -> int:
+    from rich.console import Console
+
+    from edge_pose.session import run
+    from edge_pose.summary import summary_table
+
+    stop = threading.Event()
+    with _stop_on_signals(stop) as received:
+        summary = run(config, stop=stop)
+    if as_json:
+        click.echo(json.dumps(summary.to_json(), default=str))
+    else:
+        Console(stderr=False).print(summary_table(summary))
+    if summary.error is not None:
+        raise EdgePoseError(summary.error)
+    return INTERRUPTED if signal.SIGINT in received else 0
+
+
+class _stop_on_signals:  # noqa: N801 - used like a function
+    """Set an event at the first SIGINT or SIGTERM; the second one acts as usual."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self._received: list[int] = []
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> list[int]:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self._received
+
+    def __exit__(self, *error: object) -> None:
+        self._restore()
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        self._received.append(number)
+        self._stop.set()
+        self._restore()
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def _broker(url: str | None) -> dict[str, Any]:
+    """Return the `mqtt` table that a broker's URL stands for."""
+    if url is None:
+        return {}
+    from edge_pose.broker_url import parse_broker_url
+
+    parsed = parse_broker_url(url).config
+    return {key: getattr(parsed, key) for key in sorted(parsed.model_fields_set)}
+
+
+def _set(layer: dict[str, Any], setting: str) -> None:
+    """Put "a.b=c" into the layer."""
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise UsageError(f"--set {setting}: expected KEY=VALUE, for example tracking.patience=10")
+    *tables, name = key.strip().split(".")
+    table = layer
+    for part in tables:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {setting}: '{part}' is not a table")
+    table[name] = value
+
+
+def _print_config(config: RunConfig, *, as_json: bool) -> None:
+    values = config.model_dump(mode="json", exclude_none=True)
+    if as_json:
+        click.echo(json.dumps(values))
+        return
+    import tomli_w
+
+    click.echo(tomli_w.dumps(values), nl=False)
+
+
+@cli.command("models")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
+def models_command(as_json: bool) -> None:
+    """List the artifacts that come with edge_pose."""
+    from edge_pose.artifact import read_manifest
+    from edge_pose.models import DEFAULT, shipped
+
+    rows = []
+    for name, folder in shipped().items():
+        if name == "default":
+            continue
+        manifest = read_manifest(folder)
+        gate = manifest.gate
+        rows.append(
+            {
+                "name": name,
+                "default": name == DEFAULT,
+                "precision": manifest.file.precision,
+                "input_size": list(manifest.input.size),
+                "params": manifest.origin.params,
+                "macs": manifest.origin.macs,
+                "size_bytes": manifest.file.size_bytes,
+                "accuracy": gate.artifact_accuracy if gate else None,
+                "metric": f"{gate.metric}, {gate.dataset}, n = {gate.n_persons}" if gate else None,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        mark = " (default)" if row["default"] else ""
+        click.echo(
+            f"{row['name']}{mark}: {row['accuracy']} {row['metric']},"
+            f" {row['size_bytes'] / 1e6:.1f} MB, {row['macs'] / 1e9:.2f} GMAC"  # type: ignore[operator]
+        )
+
+
+@cli.command("demo")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out"), help="Output folder.")
+@click.option("--source", help="Another clip than the shipped one.")
+@click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout.")
+def demo_command(out: Path, source: str | None, as_json: bool) -> int:
+    """Show the main job: clip → poses → embedded MQTT broker → printed and drawn."""
+    from edge_pose.demo import demo
+
+    return demo(out, source, as_json=as_json)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    run_command(cli, "edge-pose")

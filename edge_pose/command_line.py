@@ -1,0 +1,62 @@
+"""What the four command lines share: one line per error, exit codes, logs on stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+import click
+
+from edge_pose._version import __version__
+from edge_pose.errors import EdgePoseError
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def run_command(command: click.Command, name: str) -> NoReturn:
+    """Run a click command and leave the process.
+
+    Exit codes: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
+    """
+    try:
+        code = command.main(prog_name=name, standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context else name
+        click.echo(f"{where}: {_one_line(error.format_message())}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"{name}: interrupted", err=True)
+        sys.exit(INTERRUPTED)
+    except EdgePoseError as error:
+        click.echo(f"{name}: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `edge-pose … | head`
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(message.split())
+
+
+def set_up_logging(verbose: int) -> None:
+    """Log to stderr: warnings; with one -v information, with two everything."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(levelname)s %(name)s: %(message)s"
+    )
+
+
+def common_options(command: Command) -> Command:
+    """Add --version and -v/--verbose to a group."""
+    command = click.version_option(__version__, message="%(prog)s %(version)s")(command)
+    return click.option("-v", "--verbose", count=True, help="Say more; twice says everything.")(
+        command
+    )

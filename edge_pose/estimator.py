@@ -1,0 +1,211 @@
+"""One artifact, ready to find people in pictures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from edge_pose.artifact import Artifact, load_artifact
+from edge_pose.backends import open_backend
+from edge_pose.backends.base import Backend
+from edge_pose.decoding.heatmap import decode_heatmaps
+from edge_pose.errors import UsageError
+from edge_pose.preprocess import (
+    Region,
+    apply_affine,
+    bbox_region,
+    crop,
+    invert_affine,
+    region_affine,
+    to_tensor,
+)
+from edge_pose.search import search_regions, without_duplicates
+from edge_pose.skeleton import KeypointFormat
+from edge_pose.types import FloatArray, Image, Pose
+
+MIN_KEYPOINT_SCORE = 0.3
+MIN_POSE_SCORE = 0.45
+PADDING = 1.4  # crop side over the longer side of the box around the keypoints
+CANDIDATE_FACTOR = 0.5  # a coarse crop with this share of the wanted score is worth a closer look
+
+
+class Stopwatch:
+    """Adds up seconds per stage."""
+
+    def __init__(self) -> None:
+        self.stage_s: dict[str, float] = {}
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        """Add the time of the `with` block to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            took = time.perf_counter() - start
+            self.stage_s[stage] = self.stage_s.get(stage, 0.0) + took
+
+
+class Estimator:
+    """Finds body keypoints.
+
+    Call it with a picture to search all of it, or use `estimate` where the person's place is known.
+    Not safe for use by several threads at once; use one per thread.
+
+    Args:
+        artifact: a loaded artifact.
+        backend: the runtime that holds it.
+        min_keypoint_score: keypoints above it span the box.
+        min_score: people below it are not returned by a call.
+    """
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        backend: Backend,
+        *,
+        min_keypoint_score: float = MIN_KEYPOINT_SCORE,
+        min_score: float = MIN_POSE_SCORE,
+    ) -> None:
+        self.manifest = artifact.manifest
+        self.backend = backend
+        self.min_keypoint_score = min_keypoint_score
+        self.min_score = min_score
+        self.keypoint_format: KeypointFormat = self.manifest.keypoint_format.format
+        self._spec = self.manifest.input.spec
+        self._decoder = self.manifest.decoder
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(w, h) px of the network's input."""
+        return self._spec.size
+
+    def __call__(self, image: Image) -> list[Pose]:
+        """Search a whole picture.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+
+        Returns:
+            The people found, best score first; empty where there is none.
+
+        Raises:
+            UsageError: the array is not such a picture.
+        """
+        return self.search(image)
+
+    def search(self, image: Image, stopwatch: Stopwatch | None = None) -> list[Pose]:
+        """Search a whole picture, as a call does, and time the stages."""
+        check_image(image)
+        found: list[Pose] = []
+        for region in search_regions(image.shape[1], image.shape[0], self.input_size):
+            pose = self.estimate(image, region, stopwatch)
+            if pose.score >= CANDIDATE_FACTOR * self.min_score:
+                found.append(self.refine(image, pose, stopwatch))
+        found = [pose for pose in found if pose.score >= self.min_score]
+        return without_duplicates(found, self.keypoint_format)
+
+    def refine(self, image: Image, pose: Pose, stopwatch: Stopwatch | None = None) -> Pose:
+        """Look again at a crop that fits the pose; keep the better of the two."""
+        region = bbox_region(pose.bbox_xyxy, self.input_size, PADDING)
+        closer = self.estimate(image, region, stopwatch)
+        return closer if closer.score > pose.score else pose
+
+    def estimate(self, image: Image, region: Region, stopwatch: Stopwatch | None = None) -> Pose:
+        """Find the keypoints of the person in a region.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            region: where to look.
+            stopwatch: receives the stages "preprocess", "infer" and "decode".
+
+        Raises:
+            BackendError: the runtime fails.
+        """
+        watch = stopwatch or Stopwatch()
+        with watch.time("preprocess"):
+            matrix = region_affine(region, self.input_size)
+            tensor = to_tensor(crop(image, matrix, self.input_size)[None], self._spec)
+        with watch.time("infer"):
+            heatmaps = self.backend.run(tensor)[0]
+        with watch.time("decode"):
+            decoder = self._decoder
+            keypoints, scores = decode_heatmaps(heatmaps, decoder.stride, decoder.kind)
+            source = apply_affine(keypoints[0], invert_affine(matrix))
+            return self._pose(source, scores[0])
+
+    def warm_up(self, runs: int = 2) -> None:
+        """Run on a grey picture, so that the first real frame is not the slow one."""
+        width, height = self.input_size
+        gray = np.full((height, width, 3), 127, np.uint8)
+        region = Region((width / 2, height / 2), (float(width), float(height)))
+        for _ in range(runs):
+            self.estimate(gray, region)
+
+    def close(self) -> None:
+        """Release the runtime."""
+        self.backend.close()
+
+    def __enter__(self) -> Estimator:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _pose(self, keypoints: FloatArray, scores: FloatArray) -> Pose:
+        # Scores are low on average where half of a person is hidden, so the better half counts.
+        best = np.sort(scores)[len(scores) // 2 :]
+        confident = scores >= self.min_keypoint_score
+        points = keypoints[confident] if confident.sum() >= 2 else keypoints
+        box = np.concatenate([points.min(axis=0), points.max(axis=0)]).astype(np.float32)
+        return Pose(keypoints, scores, box, float(best.mean()))
+
+
+def check_image(image: Image) -> None:
+    """Raise UsageError unless `image` is (H, W, 3) uint8 with at least 2 px a side."""
+    shape, dtype = getattr(image, "shape", None), getattr(image, "dtype", None)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or dtype != np.uint8 or min(shape[:2]) < 2:
+        found = f"shape {shape}, dtype {dtype}" if shape is not None else type(image).__name__
+        raise UsageError(f"image: found {found}, expected (H, W, 3) uint8 BGR")
+
+
+def load(
+    model: str | Path = "default",
+    *,
+    backend: str | None = None,
+    threads: int = 0,
+    trust_ungated: bool = False,
+    min_keypoint_score: float = MIN_KEYPOINT_SCORE,
+    min_score: float = MIN_POSE_SCORE,
+) -> Estimator:
+    """Load an artifact into a runtime.
+
+    Args:
+        model: name of a shipped artifact, or an artifact folder.
+        backend: runtime; the one that the artifact was made for by default.
+        threads: inference threads; 0 leaves one core to capture.
+        trust_ungated: also run artifacts whose accuracy was never checked.
+        min_keypoint_score: keypoints above it span the box.
+        min_score: people below it are not returned.
+
+    Raises:
+        ArtifactError: the artifact is missing, damaged or not trusted.
+        BackendError: the runtime is missing or refuses the model.
+    """
+    artifact = load_artifact(model, trust_ungated=trust_ungated)
+    return Estimator(
+        artifact,
+        open_backend(artifact, backend, threads),
+        min_keypoint_score=min_keypoint_score,
+        min_score=min_score,
+    )

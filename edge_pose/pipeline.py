@@ -1,0 +1,92 @@
+"""The frame loop: source → estimator → tracker, with capture in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from edge_pose.config import RunConfig
+from edge_pose.estimator import Estimator, Stopwatch
+from edge_pose.frame_queue import FrameQueue
+from edge_pose.smoothing import KeypointSmoother
+from edge_pose.sources.base import Source
+from edge_pose.tracking import PersonTracker
+from edge_pose.types import Frame, FrameResult, Image, Pose
+
+STALE_S = 2.0  # a live source that says nothing for so long counts as stale
+
+FindPoses: TypeAlias = Callable[[Image, Stopwatch], list[Pose]]
+
+
+class Pipeline:
+    """Turns the frames of one open source into results.
+
+    Args:
+        source: where frames come from; it stays open.
+        estimator: finds people.
+        config: tracking, smoothing and limits.
+        stop: ends the loop after the frame in work.
+        on_stale: called with True when a live source falls silent and with False when it is back.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        estimator: Estimator,
+        config: RunConfig,
+        *,
+        stop: threading.Event | None = None,
+        on_stale: Callable[[bool], None] = lambda _: None,
+    ) -> None:
+        self._source = source
+        self._config = config
+        self._stop = stop or threading.Event()
+        self._on_stale = on_stale
+        self._smooth = KeypointSmoother(config.smoothing, config.min_keypoint_score)
+        # Stills have nothing to do with each other: each is searched from scratch.
+        follows = config.tracking.enabled and (source.live or source.frame_rate is not None)
+        self._find: FindPoses = (
+            PersonTracker(estimator, config.tracking) if follows else estimator.search
+        )
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """Yield one result per frame.
+
+        Raises:
+            SourceError: the source broke; the results before that were yielded.
+            BackendError: the runtime failed.
+        """
+        count = 0
+        with FrameQueue(self._source) as frames:
+            while not self._stop.is_set() and count != self._config.max_frames:
+                frame = self._next(frames)
+                if frame is None:
+                    return
+                yield self._process(frame, frames.dropped)
+                count += 1
+
+    def _next(self, frames: FrameQueue) -> Frame | None:
+        """Wait for a frame; None at the end of the source or when the run was stopped."""
+        silent_since, stale = time.monotonic(), False
+        while not self._stop.is_set():
+            try:
+                frame = frames.get(timeout_s=0.2)
+            except TimeoutError:
+                if self._source.live and time.monotonic() - silent_since > STALE_S:
+                    self._on_stale(True)
+                    stale = True
+                continue
+            if stale:
+                self._on_stale(False)
+            return frame
+        return None
+
+    def _process(self, frame: Frame, dropped: int) -> FrameResult:
+        watch = Stopwatch()
+        poses = self._find(frame.image, watch)
+        poses = [self._smooth(pose, frame.time_s) for pose in poses]
+        stage_s = {"capture": frame.capture_s, **watch.stage_s}
+        latency_s = time.monotonic() - frame.captured_s + frame.capture_s
+        return FrameResult(frame, tuple(poses), stage_s, latency_s, dropped)

@@ -1,0 +1,92 @@
+"""Follow one person from frame to frame without a detector.
+
+The crop of a frame follows the keypoints of the frame before. When confidence falls for longer than
+`patience` frames the person counts as lost, and the picture is searched, a few crops per frame so
+that the frame rate holds, until someone is found.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge_pose.config import TrackingConfig
+from edge_pose.estimator import CANDIDATE_FACTOR, Estimator, Stopwatch
+from edge_pose.preprocess import Region, bbox_region, fit_region
+from edge_pose.search import search_regions
+from edge_pose.types import Image, Pose
+
+SHRINK = 0.9  # a hidden limb must not make the crop collapse: per frame it loses 10 % at most
+INSIDE = 0.2  # share of the box that must lie within the picture for the person to be there
+
+
+class PersonTracker:
+    """Finds and follows one person.
+
+    Args:
+        estimator: finds keypoints in a region.
+        config: thresholds.
+    """
+
+    def __init__(self, estimator: Estimator, config: TrackingConfig) -> None:
+        self._estimator = estimator
+        self._config = config
+        self._region: Region | None = None
+        self._weak = 0
+        self._id = 0
+        self._next_search = 0
+
+    def __call__(self, image: Image, stopwatch: Stopwatch) -> list[Pose]:
+        """Return the followed person, or an empty list while nobody is found.
+
+        Args:
+            image: (H, W, 3) uint8 BGR, the next frame.
+            stopwatch: receives the estimator's stages.
+        """
+        if self._region is None:
+            return self._search(image, stopwatch)
+        pose = self._estimator.estimate(image, self._region, stopwatch)
+        if pose.score >= self._config.min_score and _inside(pose, image):
+            return self._follow(pose)
+        self._weak += 1
+        if self._weak > self._config.patience:
+            self.reset()
+        return []
+
+    def reset(self) -> None:
+        """Forget the person and search from the next frame on."""
+        self._region, self._weak, self._next_search = None, 0, 0
+
+    def _follow(self, pose: Pose) -> list[Pose]:
+        size = self._estimator.input_size
+        region = bbox_region(pose.bbox_xyxy, size, self._config.padding)
+        if self._region is not None:
+            floor = self._region.size[0] * SHRINK
+            if region.size[0] < floor:
+                region = fit_region(region.center, (floor, floor), size)
+        self._region, self._weak = region, 0
+        return [replace(pose, id=self._id)]
+
+    def _search(self, image: Image, stopwatch: Stopwatch) -> list[Pose]:
+        regions = search_regions(image.shape[1], image.shape[0], self._estimator.input_size)
+        first = self._next_search % len(regions)
+        turn = (regions + regions)[first : first + min(self._config.search_crops, len(regions))]
+        self._next_search = first + len(turn)
+        poses = [self._estimator.estimate(image, region, stopwatch) for region in turn]
+        best = max(poses, key=lambda pose: pose.score)
+        if best.score < CANDIDATE_FACTOR * self._config.acquire_score:
+            return []
+        pose = self._estimator.refine(image, best, stopwatch)
+        if pose.score < self._config.acquire_score or not _inside(pose, image):
+            return []
+        self._id += 1
+        return self._follow(pose)
+
+
+def _inside(pose: Pose, image: Image) -> bool:
+    """Tell whether enough of the pose's box lies within the picture."""
+    x1, y1, x2, y2 = (float(v) for v in pose.bbox_xyxy)
+    height, width = image.shape[:2]
+    visible_w = max(0.0, min(x2, width) - max(x1, 0.0))
+    visible_h = max(0.0, min(y2, height) - max(y1, 0.0))
+    visible: float = visible_w * visible_h
+    return visible >= INSIDE * max((x2 - x1) * (y2 - y1), 1.0)

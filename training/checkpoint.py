@@ -1,0 +1,168 @@
+"""Weights on disk: two files, two purposes.
+
+- `*.safetensors`: weights and how to use them. What is shared, converted and shipped; loading it
+  runs no code.
+- `resume.pt`: everything that a run needs to go on (weights, EMA, optimizer, epoch).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from edge_pose.errors import EdgePoseError
+from edge_pose.preprocess import InputSpec
+from training.registry import ModelEntry, get_model
+
+SCHEMA = "edge_pose.checkpoint/1"
+
+
+class CheckpointError(EdgePoseError):
+    """A checkpoint is missing, damaged or of another model."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What a checkpoint says about itself.
+
+    Attributes:
+        model: registry name.
+        heatmap_kind: "logits" or "gaussian".
+        input_size: (w, h) px of the last training stage.
+        recipe: the recipe as JSON values.
+        trained_on: per data set the persons seen in training, see `pack_persons`.
+        data_sha256: hash over the training annotations.
+        epochs: epochs trained.
+        minutes: wall-clock minutes of training.
+        device: what it was trained on.
+    """
+
+    model: str
+    heatmap_kind: str
+    input_size: tuple[int, int]
+    recipe: dict[str, Any] = field(default_factory=dict)
+    trained_on: dict[str, str] = field(default_factory=dict)
+    data_sha256: str = ""
+    epochs: int = 0
+    minutes: float = 0.0
+    device: str = ""
+
+    @property
+    def entry(self) -> ModelEntry:
+        """The registry entry of the model."""
+        return get_model(self.model)
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """How the float network wants its input."""
+        entry = self.entry
+        return InputSpec(self.input_size, entry.color, "nchw", "float32", entry.mean, entry.std)
+
+
+def pack_persons(indices: Iterable[int]) -> str:
+    """Pack annotation indices into a base64 bit set, so that evaluation can leave them out."""
+    listed = sorted(set(indices))
+    bits = np.zeros(listed[-1] + 1 if listed else 0, np.bool_)
+    bits[listed] = True
+    return base64.b64encode(np.packbits(bits).tobytes()).decode()
+
+
+def unpack_persons(packed: str) -> set[int]:
+    """Return the annotation indices of a bit set."""
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(packed), np.uint8))
+    return {int(i) for i in np.flatnonzero(bits)}
+
+
+def save_checkpoint(
+    path: Path, state: dict[str, Tensor], info: CheckpointInfo, *, half: bool = False
+) -> None:
+    """Write weights and info; `half` stores float tensors as float16 to ship them small."""
+    tensors = {}
+    for name, tensor in state.items():
+        keep = tensor.detach().cpu().contiguous()
+        tensors[name] = keep.half() if half and keep.is_floating_point() else keep
+    metadata = {"schema": SCHEMA, "info": json.dumps(asdict(info), sort_keys=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".partial")
+    save_file(tensors, temporary, metadata)
+    temporary.replace(path)
+
+
+def read_info(path: Path) -> CheckpointInfo:
+    """Read what a checkpoint says about itself, without its weights.
+
+    Raises:
+        CheckpointError: it is missing, damaged or not a checkpoint of edge_pose.
+    """
+    with _open(path) as file:
+        metadata = file.metadata() or {}
+    if metadata.get("schema") != SCHEMA:
+        found = metadata.get("schema", "none")
+        raise CheckpointError(f"{path}: schema: found {found}, expected {SCHEMA}")
+    values = json.loads(metadata["info"])
+    values["input_size"] = tuple(values["input_size"])
+    return CheckpointInfo(**values)
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointInfo]:
+    """Build the network and fill it; float32, in evaluation mode.
+
+    Raises:
+        CheckpointError: see `read_info`, or the weights do not fit the model it names.
+    """
+    info = read_info(path)
+    model = info.entry.build()
+    with _open(path) as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{path}: weights do not fit model {info.model}: {reason}") from None
+    return model.eval(), info
+
+
+def _open(path: Path) -> Any:  # noqa: ANN401 - safetensors ships no types
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file: {error}") from None
+
+
+def save_resume(path: Path, values: dict[str, Any]) -> None:
+    """Write the state of a run in one step, so that a kill leaves the old file or the new one."""
+    temporary = path.with_suffix(".partial")
+    torch.save(values, temporary)
+    temporary.replace(path)
+
+
+def load_resume(path: Path) -> dict[str, Any]:
+    """Read the state of a run.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    try:
+        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a resumable state: {error}") from None
+    return values
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

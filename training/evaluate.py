@@ -1,0 +1,179 @@
+"""Accuracy of a checkpoint or an exported artifact, decoded with the device's own code."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edge_pose.artifact import Artifact, load_artifact
+from edge_pose.backends import available_cores, open_backend
+from edge_pose.backends.base import Backend
+from edge_pose.decoding.heatmap import decode_heatmaps
+from edge_pose.metrics.pck import PckResult, pck
+from edge_pose.preprocess import (
+    InputSpec,
+    apply_affine,
+    crop,
+    invert_affine,
+    region_affine,
+    to_tensor,
+)
+from edge_pose.skeleton import MPII16
+from edge_pose.types import FloatArray, Image
+from training.checkpoint import CheckpointInfo, load_checkpoint, unpack_persons
+from training.datasets import DatasetError, Person, load_dataset
+from training.samples import MIRROR, read_image
+
+# PCKh@0.5 of MPII; PCK@0.2 by torso for the others (Johnson and Everingham 2010).
+THRESHOLD = {"mpii": 0.5, "lspet": 0.2, "coco": 0.2}
+METRIC = {"mpii": "PCKh@0.5", "lspet": "PCK@0.2 (torso)", "coco": "PCK@0.2 (torso)"}
+BATCH = 32
+
+Tensor: TypeAlias = NDArray[np.float32] | NDArray[np.uint8]
+
+
+class Predictor(Protocol):
+    """Anything that maps crops to heatmaps.
+
+    Attributes:
+        spec: how the network wants its input.
+        stride: input px per heatmap px.
+        heatmap_kind: "logits" or "gaussian".
+    """
+
+    spec: InputSpec
+    stride: int
+    heatmap_kind: str
+
+    def heatmaps(self, tensor: Tensor) -> FloatArray:
+        """Map an input tensor (N, …) to (N, K, H, W) heatmaps."""
+        ...
+
+
+class NetworkPredictor:
+    """A torch network in float32."""
+
+    def __init__(self, model: nn.Module, info: CheckpointInfo, device: torch.device) -> None:
+        self.model, self.device = model.eval(), device
+        self.spec = info.input_spec
+        self.stride = info.entry.stride
+        self.heatmap_kind = info.heatmap_kind
+
+    @torch.no_grad()
+    def heatmaps(self, tensor: Tensor) -> FloatArray:
+        """Run one batch (N, 3, h, w) float32."""
+        output = self.model(torch.from_numpy(tensor).to(self.device))[-1]
+        result: FloatArray = output.float().cpu().numpy()
+        return result
+
+
+class ArtifactPredictor:
+    """An exported artifact in its runtime, as a device runs it: one crop at a time."""
+
+    def __init__(self, artifact: Artifact, backend: Backend) -> None:
+        manifest = artifact.manifest
+        self.backend = backend
+        self.spec = manifest.input.spec
+        self.stride = manifest.decoder.stride
+        self.heatmap_kind: str = manifest.decoder.kind
+
+    def heatmaps(self, tensor: Tensor) -> FloatArray:
+        """Run (N, …) of the manifest's dtype and layout."""
+        return np.concatenate([self.backend.run(one[None])[0] for one in tensor])
+
+
+def open_predictor(path: str) -> tuple[Predictor, CheckpointInfo | Artifact]:
+    """Open a checkpoint file, an artifact folder or the name of a shipped artifact.
+
+    Raises:
+        EdgePoseError: it is none of them, or damaged.
+    """
+    if Path(path).is_file():
+        model, info = load_checkpoint(Path(path))
+        return NetworkPredictor(model, info, torch.device("cpu")), info
+    artifact = load_artifact(path, trust_ungated=True)  # measuring is how trust begins
+    backend = open_backend(artifact, threads=available_cores())
+    return ArtifactPredictor(artifact, backend), artifact
+
+
+def unseen_persons(
+    dataset: str, data: Path, trained_on: Mapping[str, str]
+) -> tuple[list[Person], int]:
+    """Return the persons to measure on, and how many were left out because they were trained on.
+
+    MPII: the benchmark's validation persons. Other sets: everybody that the training did not see.
+
+    Raises:
+        DatasetError: nobody is left.
+    """
+    persons = load_dataset(dataset, data)
+    if dataset == "mpii":
+        persons = [person for person in persons if person.held_out]
+    seen = unpack_persons(trained_on.get(dataset, ""))
+    unseen = [
+        p for p in persons if p.index not in seen and np.isfinite(p.unit_px) and p.unit_px > 0
+    ]
+    if not unseen:
+        raise DatasetError(
+            f"{data / dataset}: nobody to measure on: {len(persons)} persons, all of them trained"
+            " on or without the annotation that the metric needs"
+        )
+    return unseen, sum(person.index in seen for person in persons)
+
+
+def predict(
+    predictor: Predictor, persons: Sequence[Person], *, flip_test: bool
+) -> Iterator[tuple[Person, FloatArray, FloatArray]]:
+    """Yield (person, keypoints (K, 2) in source px, scores (K,)) on ground-truth crops."""
+    size = predictor.spec.size
+    for start in range(0, len(persons), BATCH):
+        batch = persons[start : start + BATCH]
+        matrices = [region_affine(person.region(size), size) for person in batch]
+        crops = np.stack(
+            [crop(read_image(p.image), m, size) for p, m in zip(batch, matrices, strict=True)]
+        )
+        keypoints, scores = predict_crops(predictor, crops, flip_test=flip_test)
+        for person, matrix, points, score in zip(batch, matrices, keypoints, scores, strict=True):
+            yield person, apply_affine(points, invert_affine(matrix)), score
+
+
+def predict_crops(
+    predictor: Predictor, crops: Image, *, flip_test: bool
+) -> tuple[FloatArray, FloatArray]:
+    """Return keypoints (N, K, 2) in input px and scores (N, K) of (N, h, w, 3) crops."""
+    maps = predictor.heatmaps(to_tensor(crops, predictor.spec))
+    if flip_test:
+        mirrored = np.ascontiguousarray(crops[:, :, ::-1])
+        other = predictor.heatmaps(to_tensor(mirrored, predictor.spec))
+        maps = ((maps + other[:, MIRROR, :, ::-1]) / 2).astype(np.float32)
+    return decode_heatmaps(maps, predictor.stride, predictor.heatmap_kind)
+
+
+def measure(predictor: Predictor, persons: Sequence[Person], *, flip_test: bool) -> PckResult:
+    """Return the PCK of the data set's own definition; persons without its unit are left out."""
+    usable = [p for p in persons if np.isfinite(p.unit_px) and p.unit_px > 0]
+    predicted = np.stack([k for _, k, _ in predict(predictor, usable, flip_test=flip_test)])
+    return pck(
+        predicted,
+        np.stack([p.keypoints for p in usable]),
+        np.array([p.unit_px for p in usable]),
+        np.stack([p.present for p in usable]),
+        MPII16,
+        THRESHOLD[usable[0].dataset],
+    )
+
+
+def data_hash(persons: Iterable[Person]) -> str:
+    """Return a SHA-256 over the annotations of `persons`."""
+    digest = hashlib.sha256()
+    for person in persons:
+        digest.update(f"{person.dataset}/{person.index}/{person.image.name}".encode())
+        digest.update(person.keypoints.tobytes() + person.present.tobytes())
+    return digest.hexdigest()
