@@ -11,9 +11,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from edge_pose.config import first_error
 from edge_pose.errors import ArtifactError
@@ -25,6 +25,8 @@ SCHEMA = "edge_pose.artifact/1"
 MANIFEST = "manifest.json"
 SHA256 = r"^[0-9a-f]{64}$"
 Triple = tuple[float, float, float]
+Side = Annotated[int, Field(ge=1)]
+Spread = Annotated[float, Field(gt=0)]
 
 
 class _Table(BaseModel):
@@ -53,12 +55,12 @@ class InputTensor(_Table):
     """What the network is given."""
 
     name: str
-    size: tuple[int, int] = Field(description="w, h in px")
+    size: tuple[Side, Side] = Field(description="w, h in px")
     layout: Literal["nchw", "nhwc"]
     dtype: Literal["float32", "uint8"]
     color: Literal["rgb", "bgr"]
     mean: Triple = Field(description="per channel in the colour order, 0..255 scale")
-    std: Triple
+    std: tuple[Spread, Spread, Spread]
     quantization: Quantization | None = None
 
     @property
@@ -98,6 +100,16 @@ class Keypoints(_Table):
     def format(self) -> KeypointFormat:
         """The same as a KeypointFormat."""
         return KeypointFormat(self.name, self.keypoints, self.flip_pairs, self.edges, self.sigmas)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Keypoints:
+        count = len(self.keypoints)
+        if len(self.sigmas) != count:
+            raise ValueError(f"{len(self.sigmas)} sigmas for {count} keypoints")
+        indices = {index for pair in self.flip_pairs + self.edges for index in pair}
+        if wrong := sorted(indices - set(range(count))):
+            raise ValueError(f"flip_pairs or edges name keypoint {wrong[0]} of {count}")
+        return self
 
 
 class Origin(_Table):
@@ -155,6 +167,15 @@ class Manifest(_Table):
     calibration: Calibration | None = None
     gate: Gate | None = None
     tools: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        shape, count = self.outputs[0].shape, len(self.keypoint_format.keypoints)
+        if len(shape) != 4 or shape[1] != count:
+            raise ValueError(
+                f"output shape {list(shape)} does not fit {count} keypoints (n, k, h, w)"
+            )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 HOST = "127.0.0.1"
 START_S = 10.0
+SHUTDOWN_S = 2.0
 STOP_S = 10.0
 NOISY_LOGGERS = ("amqtt", "transitions")
 
@@ -134,7 +135,7 @@ class _BrokerThread(threading.Thread):
             return
         self.started.set()
         await self._quit.wait()
-        await broker.shutdown()
+        await broker.stop(SHUTDOWN_S)
 
 
 def _note_quietly(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001
@@ -148,3 +149,4 @@ async def _cancel_rest() -> None:
     for task in rest:
         task.cancel()
     await asyncio.gather(*rest, return_exceptions=True)
+    await asyncio.sleep(0)  # transports close themselves in the next turn

@@ -12,7 +12,7 @@ from amqtt.plugins.base import BaseAuthPlugin
 
 
 class TidyBroker(Broker):  # type: ignore[misc] # amqtt has no types
-    """Closes the socket of every client that has left, which amqtt leaves to the collector."""
+    """Closes the sockets of clients that have left, and ends in bounded time."""
 
     async def stream_connected(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, listener_name: str
@@ -22,6 +22,14 @@ class TidyBroker(Broker):  # type: ignore[misc] # amqtt has no types
             await super().stream_connected(reader, writer, listener_name)
         finally:
             writer.close()
+
+    async def stop(self, timeout_s: float) -> None:
+        """Shut down; a client in the middle of connecting can hold amqtt up for ever."""
+        try:
+            await asyncio.wait_for(self.shutdown(), timeout_s)
+        except asyncio.TimeoutError:
+            for server in self._servers.values():
+                server.instance.close()
 
 
 class UsersPlugin(BaseAuthPlugin):  # type: ignore[misc] # amqtt has no types

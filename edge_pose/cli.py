@@ -119,13 +119,16 @@ class _stop_on_signals:  # noqa: N801 - used like a function
 
 
 def _broker(url: str | None) -> dict[str, Any]:
-    """Return the `mqtt` table that a broker's URL stands for."""
+    """Return the `mqtt` table that a broker's URL stands for; what it leaves out stays open."""
     if url is None:
         return {}
-    from edge_pose.broker_url import parse_broker_url
+    from edge_pose.broker_url import DEFAULT_FILTER, parse_broker_url
 
-    parsed = parse_broker_url(url).config
-    return {key: getattr(parsed, key) for key in sorted(parsed.model_fields_set)}
+    parsed = parse_broker_url(url)
+    if parsed.topic_filter != DEFAULT_FILTER:
+        raise UsageError("--mqtt: no topic is expected here, use --set mqtt.topic_prefix=…")
+    keys = ("host", "port", "tls", "username", "password")
+    return {key: getattr(parsed.config, key) for key in keys}
 
 
 def _set(layer: dict[str, Any], setting: str) -> None:

@@ -118,8 +118,13 @@ def listen_command(
 
 def _listen(subscriber: Subscriber, view: View, tally: Tally, stop: StopRule) -> None:
     end_s = float("inf") if stop.timeout_s is None else time.monotonic() + stop.timeout_s
+    told = False
     while (remaining_s := end_s - time.monotonic()) > 0:
         received = subscriber.receive(min(TICK_S, remaining_s))
+        if subscriber.listening and not told:
+            # Whoever starts this command and then publishes waits for this line.
+            click.echo(f"listening to {subscriber.target}", err=True)
+            told = True
         if received is not None:
             tally.add(received, time.monotonic())
             view.show(received, tally)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Callable
@@ -21,9 +22,15 @@ def run_command(command: click.Command, name: str) -> NoReturn:
 
     Exit codes: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without → shows ? instead
     try:
         code = command.main(prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
         sys.exit(error.exit_code)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
@@ -34,11 +41,14 @@ def run_command(command: click.Command, name: str) -> NoReturn:
         click.echo(f"{name}: interrupted", err=True)
         sys.exit(INTERRUPTED)
     except EdgePoseError as error:
-        click.echo(f"{name}: {error}", err=True)
+        click.echo(f"{name}: {_one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `edge-pose … | head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # for example a full disk under `> summary.json`
+        click.echo(f"{name}: {_one_line(str(error))}", err=True)
+        sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -26,6 +26,7 @@ else:
 ENV_PREFIX = "EDGE_POSE_"
 # Variables of this project that are not configuration keys.
 ENV_OTHER = frozenset({"EDGE_POSE_DATA", "EDGE_POSE_CONFIG", "EDGE_POSE_HOME"})
+RULE = "value_error"  # pydantic's type of the ValueErrors that the models below raise
 NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 
 
@@ -113,7 +114,7 @@ class RunConfig(Section):
 def default_device() -> str:
     """Return this host's name, reduced to what a topic level may contain."""
     host = socket.gethostname().split(".")[0]
-    name = "".join(c if c.isalnum() or c in "_-" else "-" for c in host)[:64]
+    name = "".join(c if (c.isascii() and c.isalnum()) or c in "_-" else "-" for c in host)[:64]
     return name or "device"
 
 
@@ -140,7 +141,7 @@ def load_config(
     layers.append(("flags", drop_none(flags or {})))
     for where, layer in layers:
         check_keys(layer, RunConfig, where)
-        validate(RunConfig, layer, where)  # each layer alone, so that the error names its place
+        check_values(RunConfig, layer, where)  # layer by layer, so that the error names its place
         merge_into(merged, layer)
     return validate(RunConfig, merged, "configuration")
 
@@ -163,7 +164,11 @@ def read_toml(file: Path) -> dict[str, Any]:
 
 
 def env_layer(env: Mapping[str, str]) -> dict[str, Any]:
-    """Turn EDGE_POSE_A__B=c into {"a": {"b": "c"}}."""
+    """Turn EDGE_POSE_A__B=c into {"a": {"b": "c"}}.
+
+    Raises:
+        ConfigError: one variable sets a table, another one a key in it.
+    """
     layer: dict[str, Any] = {}
     for name, value in env.items():
         if not name.startswith(ENV_PREFIX) or name in ENV_OTHER:
@@ -172,6 +177,10 @@ def env_layer(env: Mapping[str, str]) -> dict[str, Any]:
         table = layer
         for section in sections:
             table = table.setdefault(section, {})
+            if not isinstance(table, dict):
+                raise ConfigError(f"environment: {name}: '{section}' is set as a value, too")
+        if isinstance(table.get(key), dict):
+            raise ConfigError(f"environment: {name}: '{key}' is a table, set its keys instead")
         table[key] = value
     return layer
 
@@ -219,9 +228,21 @@ def validate(model: type[RunConfig], values: Mapping[str, Any], where: str) -> R
         raise ConfigError(f"{where}: {first_error(error)}") from None
 
 
+def check_values(model: type[RunConfig], layer: Mapping[str, Any], where: str) -> None:
+    """Check each value of one layer by itself; what must agree may come from several layers."""
+    try:
+        model.model_validate(dict(layer))
+    except ValidationError as error:
+        kinds = {problem["type"] for problem in error.errors(include_url=False)}
+        if kinds != {RULE}:
+            raise ConfigError(f"{where}: {first_error(error)}") from None
+
+
 def first_error(error: ValidationError) -> str:
     """Return "key: message (found value)" for the first problem of a validation error."""
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A wrong value first: a rule about several values may be broken only because of it.
+    problem = min(problems, key=lambda problem: problem["type"] == RULE)
     key = ".".join(str(part) for part in problem["loc"])
     message = problem["msg"].removeprefix("Value error, ")
     found = problem["input"]

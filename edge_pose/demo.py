@@ -36,19 +36,21 @@ def demo(out: Path, source: str | None = None, *, as_json: bool = False) -> int:
 
     received_file = out / "received.json"
     received_file.unlink(missing_ok=True)
-    with embedded_broker() as broker:
-        with _subscriber(broker.url, received_file, quiet=as_json) as subscriber:
-            config = load_config(
-                flags={
-                    "source": source or str(WALKING),
-                    "jsonl": str(out / "poses.jsonl"),
-                    "video": str(out / "demo.mp4"),
-                    # QoS 1: what is counted at both ends must not depend on luck.
-                    "mqtt": {"host": broker.host, "port": broker.port, "qos": 1},
-                }
-            )
-            summary = run(config)
-            _wait(subscriber)
+    with (
+        embedded_broker() as broker,
+        _subscriber(broker.url, received_file, quiet=as_json) as subscriber,
+    ):
+        config = load_config(
+            flags={
+                "source": source or str(WALKING),
+                "jsonl": str(out / "poses.jsonl"),
+                "video": str(out / "demo.mp4"),
+                # QoS 1: what is counted at both ends must not depend on luck.
+                "mqtt": {"host": broker.host, "port": broker.port, "qos": 1},
+            }
+        )
+        summary = run(config)
+        _wait(subscriber)
     received = json.loads(received_file.read_text("utf-8"))
     sent = next(report.sent for report in summary.publishers if report.name == "mqtt")
     same = received["poses"] == sent == summary.frames and received["invalid"] == 0

@@ -43,19 +43,22 @@ def draw_poses(
     """
     canvas = np.ascontiguousarray(image).copy()
     thickness = max(1, round(min(canvas.shape[:2]) * LINE_SHARE))
+    rim = max(1, thickness // 3)  # of the dark outline, so that limbs stand out on any ground
     sides = [_side(name) for name in keypoint_format.keypoints]
     for pose in poses:
         visible = _visible(pose, min_score)
-        points = [(round(float(x)), round(float(y))) if seen else (0, 0)
-                  for (x, y), seen in zip(pose.keypoints, visible, strict=True)]  # fmt: skip
+        points = [
+            (round(x), round(y)) if seen else (0, 0)
+            for (x, y), seen in zip(pose.keypoints.tolist(), visible, strict=True)
+        ]
         for a, b in keypoint_format.edges:
             if visible[a] and visible[b]:
                 colour = _edge_colour(sides[a], sides[b])
-                cv2.line(canvas, points[a], points[b], OUTLINE, thickness + 2, cv2.LINE_AA)
+                cv2.line(canvas, points[a], points[b], OUTLINE, thickness + 2 * rim, cv2.LINE_AA)
                 cv2.line(canvas, points[a], points[b], colour, thickness, cv2.LINE_AA)
         for point, seen, side in zip(points, visible, sides, strict=True):
             if seen:
-                cv2.circle(canvas, point, thickness + 1, OUTLINE, cv2.FILLED, cv2.LINE_AA)
+                cv2.circle(canvas, point, thickness + rim, OUTLINE, cv2.FILLED, cv2.LINE_AA)
                 cv2.circle(canvas, point, thickness, side, cv2.FILLED, cv2.LINE_AA)
         _draw_label(canvas, pose, [p for p, seen in zip(points, visible, strict=True) if seen])
     return canvas

@@ -45,10 +45,9 @@ class Pipeline:
         self._stop = stop or threading.Event()
         self._on_stale = on_stale
         self._smooth = KeypointSmoother(config.smoothing, config.min_keypoint_score)
-        # Stills have nothing to do with each other: each is searched from scratch.
-        follows = config.tracking.enabled and (source.live or source.frame_rate is not None)
-        self._find: FindPoses = (
-            PersonTracker(estimator, config.tracking) if follows else estimator.search
+        self._search: FindPoses = estimator.search
+        self._follow: FindPoses = (
+            PersonTracker(estimator, config.tracking) if config.tracking.enabled else self._search
         )
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -85,8 +84,10 @@ class Pipeline:
 
     def _process(self, frame: Frame, dropped: int) -> FrameResult:
         watch = Stopwatch()
-        poses = self._find(frame.image, watch)
+        # Stills have nothing to do with each other: each is searched from scratch.
+        moving = self._source.live or frame.media_s is not None
+        poses = (self._follow if moving else self._search)(frame.image, watch)
         poses = [self._smooth(pose, frame.time_s) for pose in poses]
         stage_s = {"capture": frame.capture_s, **watch.stage_s}
-        latency_s = time.monotonic() - frame.captured_s + frame.capture_s
+        latency_s = time.monotonic() - frame.captured_s
         return FrameResult(frame, tuple(poses), stage_s, latency_s, dropped)

@@ -112,11 +112,12 @@ def crop(image: Image, matrix: Affine, input_size: tuple[int, int]) -> Image:
     )
     source = apply_affine(corners, invert_affine(matrix))
     height, width = image.shape[:2]
-    x1, y1 = np.maximum(np.floor(source.min(axis=0)).astype(int) - 2, 0)
-    x2, y2 = np.minimum(np.ceil(source.max(axis=0)).astype(int) + 3, (width, height))
+    step = int(1.0 / zoom + 1e-6)
+    # One reduced px more on each side, or the border would be blended with black.
+    x1, y1 = np.maximum(np.floor(source.min(axis=0)).astype(int) - step, 0)
+    x2, y2 = np.minimum(np.ceil(source.max(axis=0)).astype(int) + step + 1, (width, height))
     if x2 - x1 < 2 or y2 - y1 < 2:
         return np.zeros((input_size[1], input_size[0], 3), np.uint8)
-    step = 1 << math.floor(math.log2(1.0 / zoom))
     part = image[y1:y2, x1:x2]
     small_size = (max((x2 - x1) // step, 1), max((y2 - y1) // step, 1))
     small = cv2.resize(part, small_size, interpolation=cv2.INTER_AREA)

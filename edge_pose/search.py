@@ -16,6 +16,7 @@ from edge_pose.types import Pose
 # the picture's height upwards.
 SIDES = (1.0, 0.6)
 STEP = 0.5  # neighbours overlap by half
+LONGEST = 8.0  # longer side of the picture over the side of a square: bounds the number of squares
 SAME_PERSON_OKS = 0.5
 
 
@@ -29,7 +30,7 @@ def search_regions(width: int, height: int, input_size: tuple[int, int]) -> list
     """
     regions = [fit_region(_middle(width, height), (width, height), input_size)]
     for factor in SIDES:
-        side = factor * min(width, height)
+        side = max(factor * min(width, height), max(width, height) / LONGEST)
         xs, ys = _centers(width, side), _centers(height, side)
         if len(xs) * len(ys) > 1 or factor < 1:
             regions += [fit_region((x, y), (side, side), input_size) for y in ys for x in xs]

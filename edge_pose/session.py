@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
-from edge_pose.errors import EdgePoseError, SourceError
+from edge_pose.errors import EdgePoseError, SourceError, UsageError
 from edge_pose.estimator import Estimator, load
 from edge_pose.messages import (
     CameraState,
@@ -94,6 +94,20 @@ def stream(
         yield from Pipeline(opened, estimator, config, stop=stop)
 
 
+def check_outputs(config: RunConfig) -> None:
+    """Make sure that no output replaces the source or another output.
+
+    Raises:
+        UsageError: it does.
+    """
+    taken = {Path(config.source).resolve(): "the source"}
+    for key, path in (("jsonl", config.jsonl), ("video", config.video)):
+        if path is not None:
+            owner = taken.setdefault(path.resolve(), key)
+            if owner != key:
+                raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
+
+
 def _estimator(config: RunConfig) -> Estimator:
     return load(
         config.model,
@@ -131,6 +145,7 @@ class _Session:
     def open(self) -> None:
         """Open the publishers that the configuration names."""
         config, source = self.config, self.source
+        check_outputs(config)
         patience_s = 0.0 if source.live else FILE_PATIENCE_S
         if config.jsonl:
             jsonl = publisher_class("jsonl")

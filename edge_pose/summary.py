@@ -127,29 +127,34 @@ def summarize(
 def summary_table(summary: RunSummary) -> Table:
     """Return the summary for a terminal."""
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=f"edge_pose: {summary.source}", show_header=False, title_justify="left")
+    # Text, because rich takes square brackets in a str, as globs have them, for its own markup.
+    title = Text(f"edge_pose: {summary.source}")
+    table = Table(title=title, show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column()
-    table.add_row("model", summary.model)
-    table.add_row(
-        "frames",
-        f"{summary.frames} in {summary.duration_s:.2f} s, a person in"
-        f" {summary.frames_with_people}, {summary.dropped} dropped",
-    )
-    table.add_row("FPS", f"{summary.fps:.1f} (capture, decoding and publishing included)")
-    for stage, values in summary.latency_ms.items():
-        figures = " / ".join(f"{values[name]:.2f}" for name in ("p50", "p95", "p99"))
-        table.add_row(f"{stage.replace('_', ' ')} ms", f"{figures} (p50 / p95 / p99)")
-    for report in summary.publishers:
-        table.add_row(
-            report.name, f"{report.sent} sent, {report.dropped} dropped → {report.target}"
-        )
-    for name, text in _efficiency_rows(summary):
-        table.add_row(name, text)
+    for name, text in (*_run_rows(summary), *_efficiency_rows(summary)):
+        table.add_row(name, Text(text))
     if summary.outcome != "finished":
         table.add_row("outcome", summary.outcome)
     return table
+
+
+def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
+    people = f"a person in {summary.frames_with_people}, {summary.dropped} dropped"
+    rows = [
+        ("model", summary.model),
+        ("frames", f"{summary.frames} in {summary.duration_s:.2f} s, {people}"),
+        ("FPS", f"{summary.fps:.1f} (capture, decoding and publishing included)"),
+    ]
+    for stage, values in summary.latency_ms.items():
+        figures = " / ".join(f"{values[name]:.2f}" for name in ("p50", "p95", "p99"))
+        rows.append((f"{stage.replace('_', ' ')} ms", f"{figures} (p50 / p95 / p99)"))
+    for report in summary.publishers:
+        text = f"{report.sent} sent, {report.dropped} dropped → {report.target}"
+        rows.append((report.name, text))
+    return rows
 
 
 def _efficiency_rows(summary: RunSummary) -> list[tuple[str, str]]:

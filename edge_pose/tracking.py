@@ -2,7 +2,8 @@
 
 The crop of a frame follows the keypoints of the frame before. When confidence falls for longer than
 `patience` frames the person counts as lost, and the picture is searched, a few crops per frame so
-that the frame rate holds, until someone is found.
+that the frame rate holds, until someone is found. The search starts as soon as the followed person
+is doubtful: somebody who is plainly better to see takes over.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from dataclasses import replace
 from edge_pose.config import TrackingConfig
 from edge_pose.estimator import CANDIDATE_FACTOR, Estimator, Stopwatch
 from edge_pose.preprocess import Region, bbox_region, fit_region
-from edge_pose.search import search_regions
+from edge_pose.search import SAME_PERSON_OKS, oks, search_regions
 from edge_pose.types import Image, Pose
 
 SHRINK = 0.9  # a hidden limb must not make the crop collapse: per frame it loses 10 % at most
+TAKE_OVER = 0.2  # by so much must somebody else score better than a doubtful person
 INSIDE = 0.2  # share of the box that must lie within the picture for the person to be there
 
 
@@ -43,8 +45,13 @@ class PersonTracker:
             stopwatch: receives the estimator's stages.
         """
         if self._region is None:
-            return self._search(image, stopwatch)
+            found = self._search(image, stopwatch)
+            return [] if found is None else self._follow(found, new=True)
         pose = self._estimator.estimate(image, self._region, stopwatch)
+        if pose.score < self._config.acquire_score:
+            other = self._search(image, stopwatch)
+            if other is not None and other.score >= pose.score + TAKE_OVER:
+                return self._follow(other, new=not self._same(pose, other))
         if pose.score >= self._config.min_score and _inside(pose, image):
             return self._follow(pose)
         self._weak += 1
@@ -56,17 +63,23 @@ class PersonTracker:
         """Forget the person and search from the next frame on."""
         self._region, self._weak, self._next_search = None, 0, 0
 
-    def _follow(self, pose: Pose) -> list[Pose]:
+    def _same(self, a: Pose, b: Pose) -> bool:
+        return oks(a, b, self._estimator.keypoint_format) >= SAME_PERSON_OKS
+
+    def _follow(self, pose: Pose, *, new: bool = False) -> list[Pose]:
         size = self._estimator.input_size
         region = bbox_region(pose.bbox_xyxy, size, self._config.padding)
-        if self._region is not None:
+        if new:
+            self._id += 1
+        elif self._region is not None:
             floor = self._region.size[0] * SHRINK
             if region.size[0] < floor:
                 region = fit_region(region.center, (floor, floor), size)
         self._region, self._weak = region, 0
         return [replace(pose, id=self._id)]
 
-    def _search(self, image: Image, stopwatch: Stopwatch) -> list[Pose]:
+    def _search(self, image: Image, stopwatch: Stopwatch) -> Pose | None:
+        """Try the next few regions and look closer at the best; None where nobody is there."""
         regions = search_regions(image.shape[1], image.shape[0], self._estimator.input_size)
         first = self._next_search % len(regions)
         turn = (regions + regions)[first : first + min(self._config.search_crops, len(regions))]
@@ -74,12 +87,10 @@ class PersonTracker:
         poses = [self._estimator.estimate(image, region, stopwatch) for region in turn]
         best = max(poses, key=lambda pose: pose.score)
         if best.score < CANDIDATE_FACTOR * self._config.acquire_score:
-            return []
+            return None
         pose = self._estimator.refine(image, best, stopwatch)
-        if pose.score < self._config.acquire_score or not _inside(pose, image):
-            return []
-        self._id += 1
-        return self._follow(pose)
+        found = pose.score >= self._config.acquire_score and _inside(pose, image)
+        return pose if found else None
 
 
 def _inside(pose: Pose, image: Image) -> bool:

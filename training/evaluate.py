@@ -160,13 +160,18 @@ def measure(predictor: Predictor, persons: Sequence[Person], *, flip_test: bool)
     """Return the PCK of the data set's own definition; persons without its unit are left out."""
     usable = [p for p in persons if np.isfinite(p.unit_px) and p.unit_px > 0]
     predicted = np.stack([k for _, k, _ in predict(predictor, usable, flip_test=flip_test)])
+    return measure_predictions(usable, predicted)
+
+
+def measure_predictions(persons: Sequence[Person], predicted: FloatArray) -> PckResult:
+    """Return the PCK of (N, K, 2) keypoints in source px; every person needs a unit."""
     return pck(
         predicted,
-        np.stack([p.keypoints for p in usable]),
-        np.array([p.unit_px for p in usable]),
-        np.stack([p.present for p in usable]),
+        np.stack([p.keypoints for p in persons]),
+        np.array([p.unit_px for p in persons]),
+        np.stack([p.present for p in persons]),
         MPII16,
-        THRESHOLD[usable[0].dataset],
+        THRESHOLD[persons[0].dataset],
     )
 
 

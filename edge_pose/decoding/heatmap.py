@@ -7,6 +7,9 @@ Two kinds of heatmap are in use and the manifest names which:
   soft-argmax, after Sun et al., "Integral Human Pose Regression", ECCV 2018).
 - "gaussian": the network was trained by mean squared error against Gaussian bumps of height 1. The
   score is the height of the peak; the position is the centre of mass of the window.
+
+At the border of a heatmap the window loses one side. The position is then taken from what is left
+on both sides of the peak: a one-sided mean would pull it inwards by up to a heatmap px.
 """
 
 from __future__ import annotations
@@ -55,14 +58,16 @@ def decode_heatmaps(
     y, x = np.divmod(best, width)
     offsets = np.arange(-radius, radius + 1)
     ys, xs = y[:, None] + offsets, x[:, None] + offsets  # (NK, 2r+1) each
-    inside = ((ys >= 0) & (ys < height))[:, :, None] & ((xs >= 0) & (xs < width))[:, None, :]
+    inside_y, inside_x = (ys >= 0) & (ys < height), (xs >= 0) & (xs < width)
     index = ys.clip(0, height - 1)[:, :, None] * width + xs.clip(0, width - 1)[:, None, :]
     rows = np.arange(n * k)[:, None, None]
-    window = mass[rows, index] * inside  # (NK, 2r+1, 2r+1)
+    window = mass[rows, index] * (inside_y[:, :, None] & inside_x[:, None, :])  # (NK, 2r+1, 2r+1)
     in_window = window.sum(axis=(1, 2))
-    norm = np.maximum(in_window, np.finfo(np.float32).tiny)
-    dx = (window.sum(axis=1) * offsets).sum(axis=1) / norm
-    dy = (window.sum(axis=2) * offsets).sum(axis=1) / norm
+    both_y, both_x = inside_y & inside_y[:, ::-1], inside_x & inside_x[:, ::-1]
+    even = window * (both_y[:, :, None] & both_x[:, None, :])
+    norm = np.maximum(even.sum(axis=(1, 2)), np.finfo(np.float32).tiny)
+    dx = (even.sum(axis=1) * offsets).sum(axis=1) / norm
+    dy = (even.sum(axis=2) * offsets).sum(axis=1) / norm
     heat_xy = np.stack([x + dx, y + dy], axis=1)
     scores = in_window / total if kind == "logits" else peak[:, 0]
     # Heatmap px i covers input px [i*stride, (i+1)*stride): its centre is (i+0.5)*stride-0.5.

@@ -31,6 +31,7 @@ from edge_pose.types import FrameResult
 logger = logging.getLogger(__name__)
 
 BACKOFF_S = (1.0, 30.0)
+STABLE_S = 10.0  # a connection that held so long makes the next pause short again
 CLOSE_S = 5.0
 GOODBYE_S = 1.0  # extra time for the offline message
 UNACKNOWLEDGED = 64  # pose messages in flight at QoS 1 and 2
@@ -154,15 +155,19 @@ class MqttPublisher:
         try:
             while True:
                 self._link.set_will(self._status_topic, self._status("offline"))
+                opened_s = float("inf")
                 try:
                     self._link.open()
+                    opened_s = time.monotonic()
                     self._log.came_up()
-                    pause_s = self._backoff_s[0]
                     self._session()
                     break
                 except LinkError as error:
                     self._reclaim()
                     self._log.went_down(error)
+                    # A broker that throws the client out at once is not asked every second.
+                    if time.monotonic() - opened_s > STABLE_S:
+                        pause_s = self._backoff_s[0]
                     wait_s = longest_s if error.permanent else pause_s
                 # A closing publisher tries once, so that a run of one picture reaches the broker.
                 if self._closing.wait(wait_s):
@@ -251,7 +256,7 @@ class MqttPublisher:
             return  # amqtt sends retained messages of other clients' subscriptions too
         self._status_readable = True
         self._goodbye_echoed |= message.payload == self._goodbye
-        with contextlib.suppress(ValueError, AttributeError):
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
             offline = json.loads(message.payload).get("state") == "offline"
             if offline and not self._closing.is_set():
                 self._link.publish(self._status_topic, self._status("online"), 1, retain=True)

@@ -164,7 +164,7 @@ def _background(rng: np.random.Generator, width: int, height: int) -> Image:
         y1, y2 = sorted(int(v) for v in rng.integers(0, height, 2))
         cv2.rectangle(image, (x1, y1), (x2, y2), _color(rng), cv2.FILLED)
     grain = rng.integers(-12, 13, (height, width, 1))
-    return np.clip(image.astype(np.int16) + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image.astype(np.int16) + grain, 0, 255), np.uint8)
 
 
 def _draw(image: Image, points: FloatArray, body_px: float, rng: np.random.Generator) -> None:

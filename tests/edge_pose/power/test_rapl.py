@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from edge_pose.errors import PowerError
+from edge_pose.power.rapl import RaplMeter
+
+RANGE_UJ = 262_143_328_850
+
+
+def meter(root: Path, fake_time: SimpleNamespace) -> RaplMeter:
+    return RaplMeter(root, clock=fake_time.clock, sleep=fake_time.sleep)
+
+
+def set_energy(powercap: Path, entry: str, value_uj: object) -> None:
+    (powercap / entry / "energy_uj").write_text(f"{value_uj}\n")
+
+
+def test_sum_of_the_packages_only(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    rapl = meter(tmp_path, fake_time)
+    assert (rapl.name, rapl.source) == ("rapl", "measured")
+    assert rapl.detail == "processor energy counter of package-0, package-1"
+    set_energy(powercap, "intel-rapl:0", 1_000_000_000 + 30_000_000)
+    set_energy(powercap, "intel-rapl:1", 2_000_000_000 + 20_000_000)
+    for entry in ("intel-rapl:0:0", "intel-rapl:1:0", "intel-rapl:2", "intel-rapl-mmio:0"):
+        set_energy(powercap, entry, 9_000_000_000)
+    fake_time.now_s += 2.0
+    assert rapl.read_w() == pytest.approx(25.0)  # 50 J in 2 s
+    rapl.close()
+
+
+def test_mean_since_the_previous_call(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    rapl = meter(tmp_path, fake_time)
+    for energy_uj, watts in ((1_010_000_000, 10.0), (1_013_000_000, 3.0), (1_013_000_000, 0.0)):
+        set_energy(powercap, "intel-rapl:0", energy_uj)
+        fake_time.now_s += 1.0
+        assert rapl.read_w() == pytest.approx(watts)
+
+
+def test_counter_that_wraps(powercap: Path, tmp_path: Path, fake_time: SimpleNamespace) -> None:
+    set_energy(powercap, "intel-rapl:0", RANGE_UJ - 4_000_000)
+    rapl = meter(tmp_path, fake_time)
+    set_energy(powercap, "intel-rapl:0", 6_000_000)
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == pytest.approx(10.0)
+
+
+def test_waits_until_the_counters_have_moved(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    rapl = meter(tmp_path, fake_time)
+    set_energy(powercap, "intel-rapl:0", 1_000_200_000)
+    assert rapl.read_w() == pytest.approx(10.0)  # 0.2 J in 0.02 s
+    assert fake_time.slept_s == pytest.approx(0.02)
+
+
+def test_machine_without_rapl(tmp_path: Path) -> None:
+    with pytest.raises(PowerError, match=r"rapl: no package domain in .*: no Intel or AMD"):
+        RaplMeter(tmp_path)
+
+
+def test_permission_denied_says_what_to_do(
+    powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The tests may run as root, whom no file mode stops.
+    read_text = Path.read_text
+
+    def refuse(file: Path, *args: str, **kwargs: str) -> str:
+        if file.name == "energy_uj":
+            raise PermissionError(13, "Permission denied")
+        return read_text(file, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(PowerError) as caught:
+        RaplMeter(tmp_path)
+    text = str(caught.value)
+    assert "energy_uj: permission denied: run as root, or " in text
+    assert f"`sudo chmod a+r {powercap}/intel-rapl:*/energy_uj`" in text
+    assert "\n" not in text
+
+
+def test_counter_that_vanishes(powercap: Path, tmp_path: Path, fake_time: SimpleNamespace) -> None:
+    rapl = meter(tmp_path, fake_time)
+    (powercap / "intel-rapl:1" / "energy_uj").unlink()
+    fake_time.now_s += 1.0
+    with pytest.raises(PowerError, match="cannot be read: No such file"):
+        rapl.read_w()
+
+
+def test_counter_that_is_no_number(powercap: Path, tmp_path: Path) -> None:
+    set_energy(powercap, "intel-rapl:0", "n/a")
+    with pytest.raises(PowerError, match="found 'n/a', expected a whole number"):
+        RaplMeter(tmp_path)

@@ -1,0 +1,180 @@
+"""Real brokers, a listener, and results to publish."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_pose.broker import embedded_broker, free_port
+from edge_pose.config import MqttConfig
+from edge_pose.messages import MessageContext
+from edge_pose.subscriber import Received, Subscriber
+from edge_pose.types import Frame, FrameResult, Pose
+
+HOST = "127.0.0.1"
+
+
+def wait_for(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    """Poll until the condition holds; fail when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "condition not met in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    return wait_for
+
+
+@pytest.fixture
+def context() -> MessageContext:
+    return MessageContext("device-1", "camera0", "hourglass", "ab" * 32, "mpii16", "0.1.0")
+
+
+def pose(seed: int, person: int | None = 1) -> Pose:
+    rng = np.random.default_rng(seed)
+    keypoints = rng.uniform(5, 150, (16, 2)).astype(np.float32)
+    corners = np.concatenate([keypoints.min(axis=0), keypoints.max(axis=0)])
+    scores = rng.uniform(0.4, 1, 16).astype(np.float32)
+    return Pose(keypoints, scores, corners, float(scores.mean()), person)
+
+
+@pytest.fixture
+def make_result() -> Callable[..., FrameResult]:
+    def make(index: int = 0, persons: int = 1, width: int = 160, height: int = 120) -> FrameResult:
+        image = np.full((height, width, 3), 90, np.uint8)
+        at = datetime(2026, 11, 20, 8, 0, 0, 123456, tzinfo=timezone.utc)
+        poses = tuple(pose(index + person, person) for person in range(persons))
+        return FrameResult(Frame(image, index, at, 1.0 + index / 25), poses, {}, 0.0123, 0)
+
+    return make
+
+
+class Mosquitto:
+    """A mosquitto process on its own port; it can be killed and started again."""
+
+    def __init__(self, folder: Path, users: dict[str, str], tls: dict[str, Path] | None) -> None:
+        self.host = HOST
+        self.port = free_port()
+        self._log = folder / "mosquitto.log"
+        lines = [f"listener {self.port} {HOST}", "user root", "persistence false"]
+        if users:
+            file = folder / "users"
+            file.touch(mode=0o600)
+            for name, password in users.items():
+                subprocess.run(["mosquitto_passwd", "-b", file, name, password], check=True)
+            lines += ["allow_anonymous false", f"password_file {file}"]
+        else:
+            lines += ["allow_anonymous true"]
+        if tls:
+            lines += [f"certfile {tls['certificate']}", f"keyfile {tls['key']}"]
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text("\n".join(lines) + "\n")
+        self.start()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            command = ["mosquitto", "-c", str(self._config)]
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        wait_for(self._listens)
+
+    def _listens(self) -> bool:
+        assert self.process.poll() is None, self._log.read_text()
+        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1):
+            return True
+        return False
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def mosquitto(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Mosquitto]]:
+    """Start mosquitto: `mosquitto(users={"name": "password"}, tls={"certificate", "key"})`."""
+    monkeypatch.setenv("PATH", os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
+    if shutil.which("mosquitto") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("mosquitto is not installed, and CI must run these tests")
+        pytest.skip("mosquitto is not installed")
+    started: list[Mosquitto] = []
+
+    def start(users: dict[str, str] | None = None, tls: dict[str, Path] | None = None) -> Mosquitto:
+        started.append(Mosquitto(tmp_path_factory.mktemp("mosquitto"), users or {}, tls))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.kill()
+
+
+@pytest.fixture(params=["amqtt", "mosquitto"])
+def broker(request: pytest.FixtureRequest) -> Iterator[MqttConfig]:
+    """How to reach a broker without users; every test that asks for it runs with two brokers."""
+    if request.param == "mosquitto":
+        process = request.getfixturevalue("mosquitto")()
+        yield MqttConfig(host=process.host, port=process.port)
+    else:
+        with embedded_broker() as address:
+            yield MqttConfig(host=address.host, port=address.port)
+
+
+class Ear:
+    """Collects everything that a broker carries, in a thread."""
+
+    def __init__(self, config: MqttConfig, topic_filter: str) -> None:
+        self.received: list[Received] = []
+        self._stop = threading.Event()
+        self._subscriber = Subscriber(config, [topic_filter])
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        wait_for(lambda: self._subscriber.listening)
+
+    def _run(self) -> None:
+        with self._subscriber:
+            while not self._stop.is_set():
+                received = self._subscriber.receive(0.05)
+                if received is not None:
+                    self.received.append(received)
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def valid(self, kind: str) -> list[dict[str, object]]:
+        assert [r.problem for r in self.received if r.problem] == []
+        messages = [r.message for r in list(self.received) if r.message is not None]
+        return [m for m in messages if m["schema"] == f"edge_pose.{kind}/1"]
+
+    def states(self) -> list[object]:
+        return [m["state"] for m in self.valid("status")]
+
+    def frames(self) -> list[object]:
+        return [m["frame"] for m in self.valid("poses")]
+
+
+@pytest.fixture
+def listen_to() -> Iterator[Callable[..., Ear]]:
+    ears: list[Ear] = []
+
+    def start(config: MqttConfig, topic_filter: str = "edge_pose/#") -> Ear:
+        ears.append(Ear(config, topic_filter))
+        return ears[-1]
+
+    yield start
+    for ear in ears:
+        ear.stop()
