@@ -75,15 +75,16 @@ def region_affine(region: Region, input_size: tuple[int, int], *, mirror: bool =
         input_size: (w, h) of the network input.
         mirror: flip left and right.
     """
+    # Plain floats: for six numbers they are several times quicker than arrays.
     sx, sy = input_size[0] / region.size[0], input_size[1] / region.size[1]
     angle = math.radians(region.rotation_deg)
     cos, sin = math.cos(angle), math.sin(angle)
-    matrix = np.array([[sx * cos, sx * sin], [-sy * sin, sy * cos]])
+    a, b, c, d = sx * cos, sx * sin, -sy * sin, sy * cos
     if mirror:
-        matrix[0] *= -1
-    middle = np.array([(input_size[0] - 1) / 2, (input_size[1] - 1) / 2])
-    shift = middle - matrix @ np.array(region.center)
-    return np.column_stack([matrix, shift])
+        a, b = -a, -b
+    x, y = region.center
+    tx, ty = (input_size[0] - 1) / 2 - a * x - b * y, (input_size[1] - 1) / 2 - c * x - d * y
+    return np.array([[a, b, tx], [c, d, ty]])
 
 
 def apply_affine(points: FloatArray, matrix: Affine) -> FloatArray:
@@ -94,7 +95,10 @@ def apply_affine(points: FloatArray, matrix: Affine) -> FloatArray:
 
 def invert_affine(matrix: Affine) -> Affine:
     """Return the inverse (2, 3) matrix."""
-    return np.asarray(cv2.invertAffineTransform(matrix), np.float64)
+    (a, b, tx), (c, d, ty) = matrix.tolist()
+    det = a * d - b * c
+    a, b, c, d = d / det, -b / det, -c / det, a / det
+    return np.array([[a, b, -a * tx - b * ty], [c, d, -c * tx - d * ty]])
 
 
 def crop(image: Image, matrix: Affine, input_size: tuple[int, int]) -> Image:
@@ -103,8 +107,8 @@ def crop(image: Image, matrix: Affine, input_size: tuple[int, int]) -> Image:
     When the region is more than twice as large as the input, the image is reduced by area averaging
     first: bilinear sampling alone would skip source pixels.
     """
-    # Singular values of the linear part are the zoom along each axis.
-    zoom = math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    (a, b, _), (c, d, _) = matrix.tolist()
+    zoom = math.sqrt(abs(a * d - b * c))
     if zoom >= 0.5:
         return _warp(image, matrix, input_size)
     corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32) * (
@@ -155,15 +159,19 @@ class InputSpec:
 
 def to_tensor(crops_bgr: Image, spec: InputSpec) -> NDArray[np.float32] | NDArray[np.uint8]:
     """Turn (N, h, w, 3) uint8 BGR crops into the network's input tensor."""
-    batch = crops_bgr[..., ::-1] if spec.color == "rgb" else crops_bgr
-    if spec.layout == "nchw":
-        batch = batch.transpose(0, 3, 1, 2)
-    if spec.dtype == "uint8":
-        return np.ascontiguousarray(batch)
-    shape = (1, 3, 1, 1) if spec.layout == "nchw" else (1, 1, 1, 3)
-    mean = np.array(spec.mean, np.float32).reshape(shape)
-    inv_std = (1.0 / np.array(spec.std, np.float32)).reshape(shape)
-    tensor = np.empty(batch.shape, np.float32)
-    np.subtract(batch, mean, out=tensor)
-    np.multiply(tensor, inv_std, out=tensor)
+    count, height, width = crops_bgr.shape[:3]
+    dtype = np.uint8 if spec.dtype == "uint8" else np.float32
+    planar = spec.layout == "nchw"
+    shape = (count, 3, height, width) if planar else (count, height, width, 3)
+    tensor = np.empty(shape, dtype)
+    for i, image in enumerate(crops_bgr):
+        planes = cv2.split(image)  # three times as quick as a strided copy
+        for channel in range(3):
+            plane = planes[2 - channel if spec.color == "rgb" else channel]
+            target = tensor[i, channel] if planar else tensor[i, :, :, channel]
+            if spec.dtype == "uint8":
+                target[...] = plane
+            else:
+                np.subtract(plane, np.float32(spec.mean[channel]), out=target)
+                target *= np.float32(1.0 / spec.std[channel])
     return tensor

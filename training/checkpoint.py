@@ -110,9 +110,12 @@ def read_info(path: Path) -> CheckpointInfo:
     if metadata.get("schema") != SCHEMA:
         found = metadata.get("schema", "none")
         raise CheckpointError(f"{path}: schema: found {found}, expected {SCHEMA}")
-    values = json.loads(metadata["info"])
-    values["input_size"] = tuple(values["input_size"])
-    return CheckpointInfo(**values)
+    try:
+        values = json.loads(metadata["info"])
+        values["input_size"] = tuple(values["input_size"])
+        return CheckpointInfo(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its description is damaged: {error!r}") from None
 
 
 def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointInfo]:

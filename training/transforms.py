@@ -31,7 +31,7 @@ class AugmentConfig(BaseModel):
     far_limit: float = Field(2.6, ge=1, description="largest crop side over the ordinary one")
     p_half_body: float = Field(0.15, ge=0, le=1)
     p_background: float = Field(0.04, ge=0, le=1, description="crop without an annotated joint")
-    color_gain: float = Field(0.2, ge=0, lt=1, description="per channel, and once for all")
+    color_gain: float = Field(0.2, ge=0, lt=1, description="brightness shifts by 0.4 of it")
     p_gray: float = Field(0.05, ge=0, le=1)
     p_blur: float = Field(0.1, ge=0, le=1)
     p_cutout: float = Field(0.3, ge=0, le=1)
@@ -113,7 +113,7 @@ def jitter(crop: Image, config: AugmentConfig, rng: np.random.Generator) -> Imag
     """Change colours and sharpness and cut a patch out of a (h, w, 3) uint8 crop."""
     gain = rng.uniform(1 - config.color_gain, 1 + config.color_gain, 3)
     gain *= rng.uniform(1 - config.color_gain, 1 + config.color_gain)
-    offset = rng.uniform(-0.08, 0.08) * 255
+    offset = rng.uniform(-0.4, 0.4) * config.color_gain * 255
     levels = np.arange(256, dtype=np.float32)[:, None] * gain + offset
     table = np.clip(levels, 0, 255).astype(np.uint8)[None]  # (1, 256, 3)
     crop = np.asarray(cv2.LUT(crop, table), np.uint8)

@@ -14,7 +14,11 @@ on both sides of the peak: a one-sided mean would pull it inwards by up to a hea
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_pose.errors import ArtifactError
 from edge_pose.types import FloatArray
@@ -46,33 +50,59 @@ def decode_heatmaps(
     if kind not in KINDS:
         raise ArtifactError(f"heatmap kind '{kind}': expected one of {', '.join(KINDS)}")
     n, k, height, width = heatmaps.shape
-    flat = heatmaps.reshape(n * k, height * width)
+    rows = n * k
+    flat = heatmaps.reshape(rows, height * width)
     best = flat.argmax(axis=1)
-    peak = np.take_along_axis(flat, best[:, None], axis=1)
-    if kind == "logits":
-        mass = np.exp(flat - peak)
-        total = mass.sum(axis=1)
-    else:
-        mass = np.maximum(flat, 0.0)
-        total = np.ones(n * k, np.float32)
-    y, x = np.divmod(best, width)
-    offsets = np.arange(-radius, radius + 1)
-    ys, xs = y[:, None] + offsets, x[:, None] + offsets  # (NK, 2r+1) each
-    inside_y, inside_x = (ys >= 0) & (ys < height), (xs >= 0) & (xs < width)
-    index = ys.clip(0, height - 1)[:, :, None] * width + xs.clip(0, width - 1)[:, None, :]
-    rows = np.arange(n * k)[:, None, None]
-    window = mass[rows, index] * (inside_y[:, :, None] & inside_x[:, None, :])  # (NK, 2r+1, 2r+1)
-    in_window = window.sum(axis=(1, 2))
-    both_y, both_x = inside_y & inside_y[:, ::-1], inside_x & inside_x[:, ::-1]
-    even = window * (both_y[:, :, None] & both_x[:, None, :])
-    norm = np.maximum(even.sum(axis=(1, 2)), np.finfo(np.float32).tiny)
-    dx = (even.sum(axis=1) * offsets).sum(axis=1) / norm
-    dy = (even.sum(axis=2) * offsets).sum(axis=1) / norm
-    heat_xy = np.stack([x + dx, y + dy], axis=1)
-    scores = in_window / total if kind == "logits" else peak[:, 0]
+    start = np.arange(0, rows * height * width, height * width)
+    peak = flat.ravel().take(start + best)
+    mass = np.exp(flat - peak[:, None]) if kind == "logits" else np.maximum(flat, 0.0)
+    table = _windows(height, width, radius)
+    window = mass.ravel().take(start[:, None] + table.index[best])  # (NK, (2r+1)²)
+    in_window = np.einsum("ij,ij->i", window, table.inside[best])
+    scores = in_window / mass.sum(axis=1) if kind == "logits" else peak
+    moments = (window * table.even[best]) @ table.moments  # sum, sum of dx, sum of dy
+    shift = moments[:, 1:] / np.maximum(moments[:, :1], np.finfo(np.float32).tiny)
     # Heatmap px i covers input px [i*stride, (i+1)*stride): its centre is (i+0.5)*stride-0.5.
-    keypoints = (heat_xy + 0.5) * stride - 0.5
+    keypoints = (table.center[best] + shift + 0.5) * stride - 0.5
     return (
         keypoints.reshape(n, k, 2).astype(np.float32),
-        np.clip(scores, 0.0, 1.0).reshape(n, k).astype(np.float32),
+        scores.clip(0.0, 1.0).reshape(n, k).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """What depends on the place of a peak alone, one row per heatmap px.
+
+    Frames are decoded one by one right after an inference, with cold caches: then a dozen small
+    calls cost more than the arithmetic, and looking things up is a third of that.
+    """
+
+    index: NDArray[np.intp]  # (H*W, (2r+1)²) flat px of the window, clipped to the heatmap
+    inside: FloatArray  # (H*W, (2r+1)²) 1 where the window's px lies in the heatmap
+    even: FloatArray  # the same, where its mirror image about the peak does so, too
+    center: FloatArray  # (H*W, 2) x, y of the px
+    moments: FloatArray  # ((2r+1)², 3) columns 1, dx, dy
+
+
+@lru_cache(maxsize=8)
+def _windows(height: int, width: int, radius: int) -> _Windows:
+    y, x = np.divmod(np.arange(height * width), width)
+    offsets = np.arange(-radius, radius + 1)
+    ys, xs = y[:, None] + offsets, x[:, None] + offsets
+    inside_y, inside_x = (ys >= 0) & (ys < height), (xs >= 0) & (xs < width)
+    both_y, both_x = inside_y & inside_y[:, ::-1], inside_x & inside_x[:, ::-1]
+
+    def grid(rows: NDArray[np.bool_], columns: NDArray[np.bool_]) -> FloatArray:
+        joined = rows[:, :, None] & columns[:, None, :]
+        return joined.reshape(height * width, -1).astype(np.float32)
+
+    index = ys.clip(0, height - 1)[:, :, None] * width + xs.clip(0, width - 1)[:, None, :]
+    dy, dx = np.meshgrid(offsets, offsets, indexing="ij")
+    return _Windows(
+        index.reshape(height * width, -1),
+        grid(inside_y, inside_x),
+        grid(both_y, both_x),
+        np.stack([x, y], axis=1).astype(np.float32),
+        np.stack([np.ones(dx.size), dx.ravel(), dy.ravel()], axis=1).astype(np.float32),
     )

@@ -29,11 +29,12 @@ def load_lspet(root: Path) -> list[Person]:
         DatasetError: `joints.mat` is missing or does not hold (14, 3, N).
     """
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     file = require(root / "joints.mat", "expected LSPET's layout: it and images/")
     try:
         joints = np.asarray(loadmat(file)["joints"], np.float32)
-    except (ValueError, KeyError, OSError, TypeError) as error:
+    except (MatReadError, ValueError, KeyError, OSError, TypeError) as error:
         raise DatasetError(f"{file}: not LSPET annotations: {error!r}") from None
     if joints.ndim != 3 or joints.shape[:2] != (14, 3):
         raise DatasetError(f"{file}: found joints of shape {joints.shape}, expected (14, 3, N)")

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from converters import onnx_int8
+from converters.build import Settings, build
+from converters.data import ConversionData
+from edge_pose.artifact import Artifact, load_artifact
+from edge_pose.backends import open_backend
+from edge_pose.errors import ArtifactError, EdgePoseError, UsageError
+from edge_pose.preprocess import InputSpec
+from edge_pose.types import FloatArray, Image
+from training.checkpoint import CheckpointError, load_checkpoint, sha256_file
+from training.evaluate import ArtifactPredictor, NetworkPredictor, predict
+
+INT8 = Settings("int8", n_images=32)
+
+
+@pytest.fixture(scope="module")
+def built(
+    checkpoint: Path, drawn: ConversionData, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Artifact]:
+    folder = tmp_path_factory.mktemp("built")
+    return {
+        precision: build(checkpoint, folder / precision, drawn, replace(INT8, precision=precision))
+        for precision in ("fp32", "int8")
+    }
+
+
+def keypoints(artifact: Artifact, drawn: ConversionData) -> FloatArray:
+    with closing(open_backend(artifact)) as backend:
+        predictor = ArtifactPredictor(artifact, backend)
+        found = predict(predictor, drawn.gate.persons[:8], flip_test=False)
+        return np.stack([points for _, points, _ in found])
+
+
+def test_fp32_gives_the_checkpoints_keypoints(
+    built: dict[str, Artifact], checkpoint: Path, drawn: ConversionData
+) -> None:
+    predictor = NetworkPredictor(*load_checkpoint(checkpoint), torch.device("cpu"))
+    found = predict(predictor, drawn.gate.persons[:8], flip_test=False)
+    expected = np.stack([points for _, points, _ in found])
+    artifact = load_artifact(built["fp32"].folder)
+    np.testing.assert_allclose(keypoints(artifact, drawn), expected, atol=0.01)
+
+
+def test_int8_loads_runs_and_says_where_it_comes_from(
+    built: dict[str, Artifact], checkpoint: Path, drawn: ConversionData
+) -> None:
+    artifact = load_artifact(built["int8"].folder)
+    assert artifact.manifest == built["int8"].manifest
+    assert np.isfinite(keypoints(artifact, drawn)).all()
+    manifest = artifact.manifest
+    assert manifest.name == "tiny_int8"
+    assert (manifest.file.format, manifest.file.backend) == ("onnx", "onnxruntime")
+    assert manifest.origin.checkpoint_sha256 == sha256_file(checkpoint)
+    assert manifest.origin.recipe == {"seed": 3}
+    assert manifest.origin.trained_on == {"mpii": "8A=="}
+    assert manifest.origin.params == sum(
+        p.numel() for p in load_checkpoint(checkpoint)[0].parameters()
+    )
+    assert manifest.origin.macs == 24 * 75 * 32**2 + 24 * 25 * 16**2 + 16 * 24 * 9 * 16**2
+    assert manifest.tools.keys() == {"torch", "onnx", "onnxscript", "onnxruntime"}
+    assert manifest.calibration is not None
+    assert (manifest.calibration.dataset, manifest.calibration.n_images) == ("generated", 32)
+    assert manifest.gate is not None
+    assert (manifest.gate.passed, manifest.gate.n_persons) == (True, 120)
+    assert manifest.gate.drift_p95_px > 0
+    assert built["fp32"].manifest.calibration is None
+
+
+def test_the_same_bytes_on_every_run(
+    built: dict[str, Artifact], checkpoint: Path, drawn: ConversionData, tmp_path: Path
+) -> None:
+    build(checkpoint, tmp_path / "again", drawn, INT8)
+    for name in ("manifest.json", "model.onnx"):
+        first = (built["int8"].folder / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == first
+
+
+@pytest.fixture
+def bad_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plant ranges that are far too small: the quantizer sees pictures in the dark."""
+
+    def dark(crops: Image, spec: InputSpec) -> FloatArray:
+        return np.full((len(crops), 3, *spec.size), 1e-4, np.float32)
+
+    monkeypatch.setattr(onnx_int8, "to_tensor", dark)
+
+
+@pytest.mark.usefixtures("bad_calibration")
+def test_bad_quantization_is_refused(
+    checkpoint: Path, drawn: ConversionData, tmp_path: Path, leftovers: Callable[[], list[str]]
+) -> None:
+    with pytest.raises(EdgePoseError, match="tiny_int8: gate failed: PCKh@") as caught:
+        build(checkpoint, tmp_path / "bad", drawn, INT8)
+    assert "nothing was written" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert leftovers() == []
+
+
+@pytest.mark.usefixtures("bad_calibration")
+def test_force_writes_what_the_runtime_then_refuses(
+    checkpoint: Path, drawn: ConversionData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        build(checkpoint, tmp_path / "bad", drawn, replace(INT8, force=True))
+    assert "--trust-ungated" in caplog.text
+    with pytest.raises(ArtifactError, match="failed its accuracy gate"):
+        load_artifact(tmp_path / "bad")
+    trusted = load_artifact(tmp_path / "bad", trust_ungated=True)
+    assert trusted.manifest.gate is not None
+    assert not trusted.manifest.gate.passed
+
+
+def test_no_pictures_to_calibrate_with(
+    checkpoint: Path, no_pictures: ConversionData, tmp_path: Path
+) -> None:
+    with pytest.raises(EdgePoseError, match="calibration: no training pictures, give --data"):
+        build(checkpoint, tmp_path / "new", no_pictures, INT8)
+
+
+def test_checkpoints_that_are_none(
+    checkpoint_of: Callable[[str], Path], drawn: ConversionData, tmp_path: Path
+) -> None:
+    junk = tmp_path / "junk.safetensors"
+    junk.write_bytes(b"PK\x03\x04" * 100)
+    cases = {
+        tmp_path / "nowhere.safetensors": "no such checkpoint",
+        junk: "not a safetensors file",
+        checkpoint_of("hourglass_lite_s"): "weights do not fit model hourglass_lite_s",
+    }
+    for path, message in cases.items():
+        with pytest.raises(CheckpointError, match=message) as caught:
+            build(path, tmp_path / "new", drawn, INT8)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_unknown_precision_and_foreign_folder(
+    checkpoint: Path, drawn: ConversionData, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="converter 'onnx int4': unknown, did you mean"):
+        build(checkpoint, tmp_path / "new", drawn, Settings("int4"))
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(ArtifactError, match="not an artifact's folder"):
+        build(checkpoint, tmp_path, drawn, INT8)

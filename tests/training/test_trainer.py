@@ -1,0 +1,140 @@
+"""The training loop on drawn people: it learns, it resumes exactly, it stops on nonsense."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from rich.progress import Progress
+from safetensors.torch import load_file
+
+from edge_pose.errors import EdgePoseError
+from training.checkpoint import read_info, unpack_persons
+from training.recipe import Recipe
+from training.trainer import Trainer
+
+
+def train(recipe: Recipe, data: Path, out: Path, until: int | None = None) -> Trainer:
+    trainer = Trainer(recipe, data, out, "cpu")
+    with Progress(disable=True) as progress:
+        trainer.run(progress, until)
+    return trainer
+
+
+def losses(out: Path) -> list[float]:
+    return [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("loss", ["softmax", "mse"])
+def test_the_loss_falls_on_a_few_people(
+    recipe: Any, generated: Path, tmp_path: Path, loss: str
+) -> None:
+    quiet = dict.fromkeys(("p_flip", "p_rotate", "p_far", "p_half_body", "p_cutout"), 0.0)
+    stages = [{"epochs": 12, "input_side": 64}]
+    train(recipe(loss=loss, stages=stages, augment=quiet), generated, tmp_path)
+    found = losses(tmp_path)
+    assert len(found) == 12
+    assert found[-1] < 0.97 * found[0]
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    stages = [{"epochs": 2, "input_side": 64}, {"epochs": 1, "input_side": 96}]
+    straight = train(recipe(stages=stages), generated, tmp_path / "straight")
+    train(recipe(stages=stages), generated, tmp_path / "halting", until=1)
+    train(recipe(stages=stages), generated, tmp_path / "halting", until=2)
+    halting = train(recipe(stages=stages), generated, tmp_path / "halting")
+    assert straight.step == halting.step == 9
+    one, two = (load_file(t.paths.weights) for t in (straight, halting))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert losses(tmp_path / "straight") == losses(tmp_path / "halting")
+
+
+def test_loading_in_a_process_gives_the_same_run(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    train(recipe(workers=0), generated, tmp_path / "here", until=1)
+    train(recipe(workers=1), generated, tmp_path / "there", until=1)
+    assert losses(tmp_path / "here") == losses(tmp_path / "there")
+
+
+def test_the_checkpoint_knows_where_it_comes_from(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    trainer = train(recipe(), generated, tmp_path, until=1)
+    info = read_info(trainer.paths.weights)
+    assert info.epochs == 1
+    assert info.input_size == (64, 64)
+    assert info.heatmap_kind == "logits"
+    assert info.recipe["stages"][0]["epochs"] == 2
+    assert unpack_persons(info.trained_on["mpii"]) == set(range(24))  # no validation person
+    assert len(info.data_sha256) == 64
+
+
+def test_the_average_lags_behind_the_weights(recipe: Any, generated: Path, tmp_path: Path) -> None:
+    optimizer = {"ema_decay": 0.0, "warmup_steps": 2}
+    trainer = train(recipe(optimizer=optimizer), generated, tmp_path / "none", until=1)
+    state = trainer.model.state_dict()
+    assert all(torch.equal(state[k], v) for k, v in trainer.average.items())
+    slow = train(recipe(), generated, tmp_path / "slow", until=1)
+    state = slow.model.state_dict()
+    assert any(not torch.equal(state[k], v) for k, v in slow.average.items())
+
+
+def test_the_learning_rate_warms_up_and_ends_at_zero(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe(stages=[{"epochs": 20, "input_side": 64}]), generated, tmp_path, "cpu")
+    factors = []
+    for step in range(trainer.total_steps + 1):
+        trainer.step = step
+        factors.append(trainer._lr_factor())
+    assert factors[0] == 0.5  # two steps of warm-up
+    assert max(factors) == pytest.approx(1.0)
+    assert np.diff(factors[2:]).max() <= 0
+    assert factors[-1] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    train(recipe(), generated, tmp_path, until=1)
+    before = (tmp_path / "resume.pt").read_bytes()
+    trainer = Trainer(recipe(), generated, tmp_path, "cpu")
+    trainer._load()
+    with torch.no_grad():
+        next(trainer.model.parameters()).fill_(float("nan"))
+    trainer._load = lambda: None  # type: ignore[method-assign]
+    with Progress(disable=True) as progress, pytest.raises(EdgePoseError, match="the loss is nan"):
+        trainer.run(progress)
+    assert (tmp_path / "resume.pt").read_bytes() == before
+
+
+def test_another_recipe_does_not_take_over_a_run(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    train(recipe(), generated, tmp_path, until=1)
+    with pytest.raises(EdgePoseError, match="belongs to another recipe"):
+        train(recipe(seed=2), generated, tmp_path)
+
+
+def test_too_few_people_for_a_batch(recipe: Any, generated: Path, tmp_path: Path) -> None:
+    with pytest.raises(EdgePoseError, match="24 samples are less than one batch of 64"):
+        Trainer(recipe(batch_size=64), generated, tmp_path, "cpu")
+
+
+def test_weight_decay_and_rates_by_kind_of_weight(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    trainer = Trainer(recipe(optimizer={"weight_decay": 0.1}), generated, tmp_path, "cpu")
+    for group in trainer.optimizer.param_groups:
+        wide = {p.ndim > 1 for p in group["params"]}
+        assert len(wide) == 1
+        assert group["weight_decay"] == (0.1 if wide.pop() else 0.0)
+    rms = Trainer(recipe(optimizer={"name": "rmsprop"}), generated, tmp_path, "cpu")
+    assert isinstance(rms.optimizer, torch.optim.RMSprop)
