@@ -44,6 +44,7 @@ check: $(DEV)/stamp
 	@$(DEV)/bin/ruff format --check .
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
+	@$(DEV)/bin/python scripts/update_docs.py --check
 
 bench: $(RUNTIME)/stamp
 	@$(RUNTIME)/bin/edge-pose-bench run

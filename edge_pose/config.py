@@ -41,18 +41,20 @@ class MqttConfig(Section):
 
     host: str = Field("", description="broker; empty means no MQTT")
     port: int | None = Field(None, ge=1, le=65535, description="default 1883, with TLS 8883")
-    topic_prefix: str = Field("edge_pose", pattern=r"^[^+#\s]+$")
+    topic_prefix: str = Field(
+        "edge_pose", pattern=r"^[^+#\s]+$", description="first level of all topics"
+    )
     tls: bool = Field(False, description="encrypt and verify the broker's certificate")
     ca_file: Path | None = Field(None, description="trust this CA instead of the system's")
     tls_insecure: bool = Field(False, description="accept any certificate: for experiments only")
-    username: str | None = None
+    username: str | None = Field(None, description="for the broker")
     password: SecretStr | None = Field(None, description="better from the environment or a file")
     password_file: Path | None = Field(None, description="file whose first line is the password")
     qos: int = Field(0, ge=0, le=2, description="quality of service of pose messages")
     queue_size: int = Field(
         64, ge=1, le=100_000, description="messages kept while the broker is away"
     )
-    keepalive_s: int = Field(30, ge=2, le=3600)
+    keepalive_s: int = Field(30, ge=2, le=3600, description="a dead link is noticed after this")
     client_id: str | None = Field(
         None, pattern=NAME_PATTERN, description="default: unique per process"
     )
@@ -69,7 +71,7 @@ class MqttConfig(Section):
 class TrackingConfig(Section):
     """Following one person from frame to frame without a detector."""
 
-    enabled: bool = True
+    enabled: bool = Field(True, description="false searches every frame from scratch")
     min_score: float = Field(0.35, ge=0, le=1, description="below this the person counts as lost")
     acquire_score: float = Field(0.45, ge=0, le=1, description="a new person needs this much")
     padding: float = Field(1.4, ge=1, le=3, description="crop side over the person's longer side")
@@ -80,15 +82,19 @@ class TrackingConfig(Section):
 class SmoothingConfig(Section):
     """One-Euro filter on keypoints (Casiez et al., CHI 2012)."""
 
-    enabled: bool = False
-    min_cutoff_hz: float = Field(1.5, gt=0, le=100)
+    enabled: bool = Field(False, description="steadier keypoints, a little later")
+    min_cutoff_hz: float = Field(1.5, gt=0, le=100, description="at rest; lower is steadier")
     beta: float = Field(0.02, ge=0, le=100, description="speed coefficient, Hz per (px/s)")
 
 
 class RunConfig(Section):
     """Everything `edge-pose run` can be told."""
 
-    device: str = Field(default_factory=lambda: default_device(), pattern=NAME_PATTERN)
+    device: str = Field(
+        default_factory=lambda: default_device(),
+        pattern=NAME_PATTERN,
+        description="name of this machine in topics",
+    )
     camera: str = Field("camera0", pattern=NAME_PATTERN, description="name used in topics")
     source: str = Field("0", description="camera index, video file, folder, glob or 'synthetic'")
     model: str = Field("default", description="name of a shipped artifact, or an artifact folder")
@@ -99,11 +105,11 @@ class RunConfig(Section):
     jsonl: Path | None = Field(None, description="write every pose message to this file")
     video: Path | None = Field(None, description="write the annotated video to this file")
     overwrite: bool = Field(True, description="replace output files that exist")
-    max_frames: int | None = Field(None, ge=1)
+    max_frames: int | None = Field(None, ge=1, description="stop after so many")
     realtime: bool = Field(
         False, description="play files at their frame rate, dropping late frames"
     )
-    stats_interval_s: float = Field(10.0, gt=0, le=3600)
+    stats_interval_s: float = Field(10.0, gt=0, le=3600, description="between stats messages")
     min_keypoint_score: float = Field(0.3, ge=0, le=1, description="drawn and boxed above this")
     trust_ungated: bool = Field(False, description="run artifacts that never passed the gate")
     mqtt: MqttConfig = Field(default_factory=lambda: MqttConfig())

@@ -13,6 +13,7 @@ from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
 from edge_pose.errors import EdgePoseError, SourceError, UsageError
 from edge_pose.estimator import Estimator, load
+from edge_pose.handover import Handover
 from edge_pose.messages import (
     CameraState,
     MessageContext,
@@ -34,6 +35,7 @@ from edge_pose.types import FrameResult
 
 logger = logging.getLogger(__name__)
 
+RESULTS_AHEAD = 2  # finished, not yet published
 FILE_PATIENCE_S = 5.0  # a file can wait for a slow broker, a camera cannot
 
 
@@ -178,7 +180,7 @@ class _Session:
         self.started_s = self.finished_s = time.monotonic()
         next_stats_s = self.started_s + self.config.stats_interval_s
         try:
-            for result in pipeline:
+            for result in self._in_background(pipeline):
                 self._publish(result)
                 on_result(result)
                 if self.finished_s >= next_stats_s:
@@ -188,6 +190,12 @@ class _Session:
             self.error = error
         self._stats(energy)
         self._announce("no_source", str(self.error) if self.error else None)
+
+    def _in_background(self, pipeline: Pipeline) -> Iterator[FrameResult]:
+        """Yield results while the next ones are made: publishing overlaps with inference."""
+        with Handover(pipeline, RESULTS_AHEAD, name="infer") as results:
+            while (result := results.get()) is not None:
+                yield result
 
     def _publish(self, result: FrameResult) -> None:
         start = time.perf_counter()

@@ -153,7 +153,7 @@ def test_patience_of_zero_searches_from_the_next_frame_on(
 def test_the_crop_shrinks_slowly_and_grows_at_once(
     estimator: CountingEstimator, scene: Any
 ) -> None:
-    # Whoever is followed here is never doubtful, so nothing but the crop of the person is looked at.
+    # Whoever is followed here is never doubtful, so only the crop of the person is looked at.
     config = CONFIG.model_copy(update={"acquire_score": CONFIG.min_score})
     tracker = PersonTracker(estimator, config)
     acquire(tracker, scene(SIZE).person((160, 120), 80).image)

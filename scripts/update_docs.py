@@ -1,0 +1,102 @@
+"""Write the generated parts of the documents: `python scripts/update_docs.py [--check]`.
+
+A generated part stands between `<!-- begin NAME -->` and `<!-- end NAME -->`. With --check nothing
+is written and the exit code says whether everything is up to date.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from edge_pose.artifact import read_manifest
+from edge_pose.config import RunConfig
+from edge_pose.models import DEFAULT, shipped
+
+ROOT = Path(__file__).parents[1]
+
+
+def configuration_table() -> str:
+    """Return every key of RunConfig with its default and meaning."""
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    defaults = RunConfig(device="HOST-NAME").model_dump(mode="json")
+
+    def add(model: type[BaseModel], values: dict[str, object], prefix: str) -> None:
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                table = values[name]
+                assert isinstance(table, dict)  # noqa: S101 - a sub-table dumps to a dict
+                add(inner, table, f"{prefix}{name}.")
+                continue
+            value = values[name]
+            shown = "" if value is None or value == "" else f"`{json.dumps(value)}`"
+            rows.append(f"| `{prefix}{name}` | {shown} | {field.description or ''} |")
+
+    add(RunConfig, defaults, "")
+    return "\n".join(rows)
+
+
+def model_table() -> str:
+    """Return the shipped artifacts with what their gates measured."""
+    rows = [
+        "| artifact | input | params | GMAC | size | PCKh@0.5, mean of 14 joints | 12 limb joints |"
+        " persons | float checkpoint |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, folder in shipped().items():
+        if name == "default":
+            continue
+        manifest = read_manifest(folder)
+        gate, origin = manifest.gate, manifest.origin
+        if gate is None:
+            raise SystemExit(f"{folder}: no gate report")
+        groups = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+        limbs = [gate.per_group[group] for group in groups]
+        mean12 = sum(value for value in limbs if value is not None) / len(limbs)
+        mark = " (default)" if name == DEFAULT else ""
+        width, height = manifest.input.size
+        rows.append(
+            f"| `{name}`{mark} | {width}×{height} | {origin.params / 1e6:.2f} M"
+            f" | {origin.macs / 1e9:.2f} | {manifest.file.size_bytes / 1e6:.1f} MB"
+            f" | **{gate.artifact_accuracy:.1f}** | {mean12:.1f} | {gate.n_persons}"
+            f" | {gate.checkpoint_accuracy:.1f} |"
+        )
+    return "\n".join(rows)
+
+
+PARTS: dict[str, tuple[str, Callable[[], str]]] = {
+    "configuration": ("docs/configuration.md", configuration_table),
+    "models": ("README.md", model_table),
+}
+
+
+def main() -> int:
+    """Write, or compare; return the exit code."""
+    check = "--check" in sys.argv[1:]
+    stale = []
+    for name, (file, make) in PARTS.items():
+        path = ROOT / file
+        text = path.read_text("utf-8")
+        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
+        content = make().replace("\\", r"\\")
+        new, count = re.subn(pattern, rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"{file}: found {count} parts named {name}, expected one")
+        if new != text:
+            stale.append(file)
+            if not check:
+                path.write_text(new, "utf-8")
+    if stale:
+        verb = "is out of date, run python scripts/update_docs.py" if check else "written"
+        sys.stderr.write("".join(f"{file}: {verb}\n" for file in stale))
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
