@@ -1,4 +1,4 @@
-"""Follow the person in a clip and say where her head is: `python examples/follow_clip.py [CLIP]`."""
+"""Say where the head of the person in a clip is: `python examples/follow_clip.py [CLIP]`."""
 
 from __future__ import annotations
 
