@@ -145,11 +145,12 @@ def mediapipe_command(
 
 @cli.command("show")
 @click.argument("report", type=click.Path(path_type=Path))
-def show_command(report: Path) -> None:
-    """Print a REPORT that was written with --json."""
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on stdout.")
+def show_command(report: Path, as_json: bool) -> None:
+    """Check a REPORT that was written with --json, and print it."""
     from benchmarks.read_report import read_report
 
-    _show(read_report(report), as_json=False)
+    _show(read_report(report), as_json=as_json)
 
 
 def _environment() -> Environment:
@@ -173,7 +174,7 @@ def _say(line: str) -> None:
 
 def _show(report: Report, *, as_json: bool) -> None:
     if as_json:
-        click.echo(report.model_dump_json())
+        click.echo(report.model_dump_json(by_alias=True))
         return
     from rich.console import Console
 

@@ -21,7 +21,8 @@ SCHEMA: Final = "edge_pose.bench/1"
 class Table(BaseModel):
     """A part of a report: no unknown keys, never changed after it was made."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+    # "model_load_s" is a fine name; pydantic before 2.10 warns of it.
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
 class Spread(Table):

@@ -69,7 +69,12 @@ def build(checkpoint: Path, out: Path, data: ConversionData, settings: Settings)
             written; nothing is left behind.
     """
     convert = settings.entry.load()
+    sha256 = sha256_file(checkpoint)
     model, info = load_checkpoint(checkpoint)
+    if sha256_file(checkpoint) != sha256:
+        raise EdgePoseError(
+            f"{checkpoint}: was replaced while it was read; its training seems to go on, try again"
+        )
     check_target(out)
     calibration = None
     if settings.entry.calibrated:
@@ -80,7 +85,7 @@ def build(checkpoint: Path, out: Path, data: ConversionData, settings: Settings)
         )
     log.info("converting %s to %s %s", info.model, settings.format, settings.precision)
     converted = convert(model, info, calibration)
-    manifest = describe(model, info, sha256_file(checkpoint), converted, calibration)
+    manifest = describe(model, info, sha256, converted, calibration)
     artifact = Artifact(out, manifest, converted.model)
     artifact = gated(artifact, model, info, data, settings)
     write_artifact(artifact)

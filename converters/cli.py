@@ -14,17 +14,18 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from converters import PRECISIONS
-from edge_pose.errors import EdgePoseError
+from edge_pose.command_line import common_options, run_command
 
-PROGRAM = "edge-pose-convert"
+PACKAGES = ("converters", "training", "edge_pose")
 
 
 @click.command(
-    PROGRAM,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Convert a checkpoint to artifacts, each measured against the checkpoint."
     "\n\nNothing is written where the accuracy falls too far. With one --precision, --out is the"
     " artifact's folder; with several, each goes to <model>_<precision> below it.",
 )
+@common_options
 @click.option(
     "--checkpoint", type=click.Path(path_type=Path), required=True, help="A .safetensors file."
 )
@@ -72,6 +73,7 @@ def command(
     n_images: int,
     seed: int,
     as_json: bool,
+    verbose: int,
 ) -> None:
     """Convert to each precision."""
     # torch takes seconds to import: --help and wrong usage need none of it.
@@ -80,7 +82,7 @@ def command(
     from training.checkpoint import read_info
 
     console = Console(file=sys.stderr)  # the stream itself: converters redirect the name
-    _log_to(console)
+    _log_to(console, verbose)
     wanted = tuple(dict.fromkeys(precisions))
     model = read_info(checkpoint).model
     results = []
@@ -114,23 +116,20 @@ def _report(results: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         click.echo(f"{result['path']}: {result['size_bytes'] / 1e6:.2f} MB")
 
 
-def _log_to(console: Console) -> None:
-    """Send this project's progress to stderr, and only warnings of anyone else."""
+def _log_to(console: Console, verbose: int) -> None:
+    """Send this project's progress to stderr, and what others say only where it is asked for."""
     handler: logging.Handler = logging.StreamHandler()
     if console.is_terminal:
         handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
-    for package in ("converters", "training", "edge_pose"):
-        logging.getLogger(package).setLevel(logging.INFO)
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
+    for package in PACKAGES:
+        logging.getLogger(package).setLevel(logging.DEBUG if verbose else logging.INFO)
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the command; problems end in one line on stderr and an exit code."""
-    try:
-        command.main(args=args, prog_name=PROGRAM)
-    except EdgePoseError as error:
-        click.echo(f"{PROGRAM}: {error}", err=True)
-        sys.exit(error.exit_code)
+def main() -> None:
+    """Entry point of the console script."""
+    run_command(command, "edge-pose-convert")
 
 
 if __name__ == "__main__":

@@ -6,15 +6,21 @@ import json
 import signal
 import threading
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
 
 from edge_pose.cli_listen import listen_command
-from edge_pose.command_line import INTERRUPTED, common_options, run_command, set_up_logging
+from edge_pose.command_line import (
+    INTERRUPTED,
+    common_options,
+    run_command,
+    set_up_logging,
+    stop_on_signals,
+)
 from edge_pose.config import RunConfig, load_config
 from edge_pose.errors import EdgePoseError, UsageError
+from edge_pose.sources.urls import public_uri
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -80,42 +86,15 @@ def _run(config: RunConfig, *, as_json: bool) -> int:
     from edge_pose.summary import summary_table
 
     stop = threading.Event()
-    with _stop_on_signals(stop) as received:
+    with stop_on_signals(stop) as received:
         summary = run(config, stop=stop)
     if as_json:
         click.echo(json.dumps(summary.to_json(), default=str))
     else:
-        Console(stderr=False).print(summary_table(summary))
+        Console().print(summary_table(summary))
     if summary.error is not None:
         raise EdgePoseError(summary.error)
     return INTERRUPTED if signal.SIGINT in received else 0
-
-
-class _stop_on_signals:  # noqa: N801 - used like a function
-    """Set an event at the first SIGINT or SIGTERM; the second one acts as usual."""
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-        self._received: list[int] = []
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> list[int]:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-        return self._received
-
-    def __exit__(self, *error: object) -> None:
-        self._restore()
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self._received.append(number)
-        self._stop.set()
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def _broker(url: str | None) -> dict[str, Any]:
@@ -147,6 +126,7 @@ def _set(layer: dict[str, Any], setting: str) -> None:
 
 def _print_config(config: RunConfig, *, as_json: bool) -> None:
     values = config.model_dump(mode="json", exclude_none=True)
+    values["source"] = public_uri(config.source)  # a camera's password is nobody's business, either
     if as_json:
         click.echo(json.dumps(values))
         return

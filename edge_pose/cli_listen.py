@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import SecretStr
 
-from edge_pose.broker_url import FORM, parse_broker_url
-from edge_pose.errors import EdgePoseError, PublisherError
+from edge_pose.broker_url import FORM, BrokerUrl, parse_broker_url
+from edge_pose.errors import PublisherError
 from edge_pose.listen_tally import Tally
-from edge_pose.listen_view import JsonView, LinesView, TableView, View
-from edge_pose.mqtt_link import OPEN_S
-from edge_pose.subscriber import Subscriber
+from edge_pose.publishers.output_file import prepare_output
+
+if TYPE_CHECKING:  # these load paho and rich, which the other commands may not need
+    from edge_pose.listen_view import View
+    from edge_pose.subscriber import Subscriber
 
 TICK_S = 0.25
 PASSWORD_VARIABLE = "EDGE_POSE_MQTT__PASSWORD"  # noqa: S105 - its name, not its value
@@ -56,7 +58,8 @@ class StopRule:
 @click.command(
     "listen",
     help=f"Show and check the messages of a broker.\n\nURL: {FORM}. A password may be left to the "
-    f"variable {PASSWORD_VARIABLE} or to --password-file.",
+    f"variable {PASSWORD_VARIABLE} or to --password-file.\n\nEnds with code 0, after Ctrl-C too; "
+    "with 1 after an invalid message, or when what was asked for did not come.",
 )
 @click.argument("url", default="mqtt://localhost")
 @click.option("--topic", "topics", multiple=True, help="Topic filter instead of the URL's.")
@@ -83,48 +86,75 @@ def listen_command(
     ca_file: Path | None,
     insecure: bool,
     password_file: Path | None,
-) -> None:
-    """End with code 0; 1 after an invalid message or when what was asked for did not come."""
+) -> int:
+    """Listen until the rule is met, the time is over, or Ctrl-C."""
+    from edge_pose.mqtt_link import OPEN_S
+    from edge_pose.subscriber import Subscriber
+
     stop = StopRule(count, timeout_s, until_offline)
     tally = Tally()
-    code = 0
-    password = os.environ.get(PASSWORD_VARIABLE)
-    _log_to_stderr()
-    try:
-        address = parse_broker_url(
-            url,
-            ca_file=ca_file,
-            tls_insecure=insecure,
-            password=SecretStr(password) if password else None,
-            password_file=password_file,
-        )
-        open_s = OPEN_S if timeout_s is None else min(timeout_s, OPEN_S)
-        filters = topics or (address.topic_filter,)
-        with (
-            Subscriber(address.config, filters, open_s) as subscriber,
-            contextlib.closing(_view(as_json)) as view,
-        ):
-            _listen(subscriber, view, tally, stop)
-    except KeyboardInterrupt:
-        pass  # the usual way to end this command
-    except EdgePoseError as error:
-        click.echo(f"edge-pose listen: {error}", err=True)
-        code = error.exit_code
+    address = _address(url, ca_file, insecure, password_file)
+    filters = topics or (address.topic_filter,)
+    open_s = OPEN_S if timeout_s is None else min(timeout_s, OPEN_S)
+    with (
+        _summary_at_the_end(summary_json, tally),
+        contextlib.suppress(KeyboardInterrupt),  # the usual way to end this command
+        Subscriber(address.config, filters, open_s) as subscriber,
+        contextlib.closing(_view(as_json)) as view,
+    ):
+        _listen(subscriber, view, tally, stop)
     click.echo(tally.line(), err=True)
-    if summary_json is not None:
-        code = _write_summary(summary_json, tally) or code
-    sys.exit(code or (1 if tally.invalid else 0))
+    return 1 if tally.invalid else 0
+
+
+def _address(
+    url: str, ca_file: Path | None, insecure: bool, password_file: Path | None
+) -> BrokerUrl:
+    from pydantic import SecretStr
+
+    password = os.environ.get(PASSWORD_VARIABLE)
+    return parse_broker_url(
+        url,
+        ca_file=ca_file,
+        tls_insecure=insecure,
+        password=SecretStr(password) if password else None,
+        password_file=password_file,
+    )
+
+
+@contextlib.contextmanager
+def _summary_at_the_end(file: Path | None, tally: Tally) -> Iterator[None]:
+    """Write the counts, however listening ends; a file that cannot be written is found at once."""
+    if file is None:
+        yield
+        return
+    prepare_output(file, overwrite=True)
+    try:
+        yield
+    finally:
+        try:
+            file.write_text(json.dumps(tally.summary(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise PublisherError(f"{file}: cannot be written: {error.strerror}") from None
 
 
 def _listen(subscriber: Subscriber, view: View, tally: Tally, stop: StopRule) -> None:
     end_s = float("inf") if stop.timeout_s is None else time.monotonic() + stop.timeout_s
-    told = False
+    where = f"MQTT broker {subscriber.target}"
+    said: set[str] = set()
+
+    def say_once(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            click.echo(line, err=True)
+
     while (remaining_s := end_s - time.monotonic()) > 0:
         received = subscriber.receive(min(TICK_S, remaining_s))
-        if subscriber.listening and not told:
+        if subscriber.listening:
             # Whoever starts this command and then publishes waits for this line.
-            click.echo(f"listening to {subscriber.target}", err=True)
-            told = True
+            say_once(f"listening to {subscriber.target}")
+        elif subscriber.problem and not subscriber.ever_connected and stop.timeout_s is None:
+            say_once(f"{where}: not reachable ({subscriber.problem}); trying again")
         if received is not None:
             tally.add(received, time.monotonic())
             view.show(received, tally)
@@ -132,29 +162,15 @@ def _listen(subscriber: Subscriber, view: View, tally: Tally, stop: StopRule) ->
                 return
         view.tick(tally)
     if not subscriber.ever_connected:
-        where = f"MQTT broker {subscriber.target}"
-        raise PublisherError(f"{where}: not reachable within {stop.timeout_s:g} s")
+        reason = f" ({subscriber.problem})" if subscriber.problem else ""
+        raise PublisherError(f"{where}: not reachable within {stop.timeout_s:g} s{reason}")
     if (missing := stop.missing(tally)) is not None:
         raise PublisherError(missing)
 
 
 def _view(as_json: bool) -> View:
+    from edge_pose.listen_view import JsonView, LinesView, TableView
+
     if as_json:
         return JsonView()
     return TableView() if sys.stdout.isatty() else LinesView()
-
-
-def _log_to_stderr() -> None:
-    """Show the subscriber's lines where the caller has set up no logging of its own."""
-    if not logging.getLogger().handlers:
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-
-
-def _write_summary(file: Path, tally: Tally) -> int:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(tally.summary(), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        click.echo(f"{file}: cannot be written: {error.strerror}", err=True)
-        return 1
-    return 0

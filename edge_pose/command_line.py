@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import signal
 import sys
-from collections.abc import Callable
-from typing import NoReturn, TypeVar
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -70,3 +74,27 @@ def common_options(command: Command) -> Command:
     return click.option("-v", "--verbose", count=True, help="Say more; twice says everything.")(
         command
     )
+
+
+@contextmanager
+def stop_on_signals(stop: threading.Event) -> Iterator[list[int]]:
+    """Set `stop` at the first SIGINT or SIGTERM and note it; the second one acts as usual."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        received.append(number)
+        stop.set()
+        restore()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        restore()

@@ -25,8 +25,12 @@ else:
 
 ENV_PREFIX = "EDGE_POSE_"
 # Variables of this project that are not configuration keys.
-ENV_OTHER = frozenset({"EDGE_POSE_DATA", "EDGE_POSE_CONFIG", "EDGE_POSE_HOME"})
+ENV_OTHER = frozenset({"EDGE_POSE_DATA", "EDGE_POSE_CONFIG"})
 RULE = "value_error"  # pydantic's type of the ValueErrors that the models below raise
+# What counts as seen: the same for the API and for a run.
+MIN_KEYPOINT_SCORE = 0.3
+ACQUIRE_SCORE = 0.45
+CROP_PADDING = 1.4
 NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
 
 
@@ -73,8 +77,12 @@ class TrackingConfig(Section):
 
     enabled: bool = Field(True, description="false searches every frame from scratch")
     min_score: float = Field(0.35, ge=0, le=1, description="below this the person counts as lost")
-    acquire_score: float = Field(0.45, ge=0, le=1, description="a new person needs this much")
-    padding: float = Field(1.4, ge=1, le=3, description="crop side over the person's longer side")
+    acquire_score: float = Field(
+        ACQUIRE_SCORE, ge=0, le=1, description="a new person needs this much"
+    )
+    padding: float = Field(
+        CROP_PADDING, ge=1, le=3, description="crop side over the person's longer side"
+    )
     patience: int = Field(5, ge=0, description="frames a weak person is still looked for in place")
     search_crops: int = Field(4, ge=1, le=32, description="crops tried per frame while searching")
 
@@ -105,12 +113,15 @@ class RunConfig(Section):
     jsonl: Path | None = Field(None, description="write every pose message to this file")
     video: Path | None = Field(None, description="write the annotated video to this file")
     overwrite: bool = Field(True, description="replace output files that exist")
+    append: bool = Field(False, description="add to a JSONL file that exists")
     max_frames: int | None = Field(None, ge=1, description="stop after so many")
     realtime: bool = Field(
         False, description="play files at their frame rate, dropping late frames"
     )
     stats_interval_s: float = Field(10.0, gt=0, le=3600, description="between stats messages")
-    min_keypoint_score: float = Field(0.3, ge=0, le=1, description="drawn and boxed above this")
+    min_keypoint_score: float = Field(
+        MIN_KEYPOINT_SCORE, ge=0, le=1, description="drawn and boxed above this"
+    )
     trust_ungated: bool = Field(False, description="run artifacts that never passed the gate")
     mqtt: MqttConfig = Field(default_factory=lambda: MqttConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,8 +13,9 @@ from pathlib import Path
 import click
 
 from edge_pose.broker import embedded_broker
+from edge_pose.command_line import stop_on_signals
 from edge_pose.config import load_config
-from edge_pose.errors import PublisherError
+from edge_pose.errors import EdgePoseError, PublisherError
 from edge_pose.samples import WALKING
 from edge_pose.session import run
 from edge_pose.summary import summary_table
@@ -41,15 +43,18 @@ def demo(out: Path, source: str | None = None, *, as_json: bool = False) -> int:
         _subscriber(broker.url, received_file, quiet=as_json) as subscriber,
     ):
         config = load_config(
+            env={},  # the demonstration is the same everywhere
             flags={
                 "source": source or str(WALKING),
                 "jsonl": str(out / "poses.jsonl"),
                 "video": str(out / "demo.mp4"),
                 # QoS 1: what is counted at both ends must not depend on luck.
                 "mqtt": {"host": broker.host, "port": broker.port, "qos": 1},
-            }
+            },
         )
-        summary = run(config)
+        stop = threading.Event()
+        with stop_on_signals(stop):
+            summary = run(config, stop=stop)
         _wait(subscriber)
     received = json.loads(received_file.read_text("utf-8"))
     sent = next(report.sent for report in summary.publishers if report.name == "mqtt")
@@ -66,7 +71,7 @@ def demo(out: Path, source: str | None = None, *, as_json: bool = False) -> int:
         table.add_row("files", ", ".join(str(out / name) for name in ("demo.mp4", "poses.jsonl")))
         Console().print(table)
     if summary.error is not None:
-        raise PublisherError(summary.error)
+        raise EdgePoseError(summary.error)
     return 0 if same else 1
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend
 from edge_pose.backends.base import Backend
+from edge_pose.config import ACQUIRE_SCORE, CROP_PADDING, MIN_KEYPOINT_SCORE
 from edge_pose.decoding.heatmap import decode_heatmaps
 from edge_pose.errors import UsageError
 from edge_pose.preprocess import (
@@ -26,9 +26,6 @@ from edge_pose.search import search_regions, without_duplicates
 from edge_pose.skeleton import KeypointFormat
 from edge_pose.types import FloatArray, Image, Pose
 
-MIN_KEYPOINT_SCORE = 0.3
-MIN_POSE_SCORE = 0.45
-PADDING = 1.4  # crop side over the longer side of the box around the keypoints
 CANDIDATE_FACTOR = 0.5  # a coarse crop with this share of the wanted score is worth a closer look
 
 
@@ -68,6 +65,7 @@ class Estimator:
         backend: the runtime that holds it.
         min_keypoint_score: keypoints above it span the box.
         min_score: people below it are not returned by a call.
+        padding: crop side over the longer side of the box around the keypoints.
     """
 
     def __init__(
@@ -76,8 +74,10 @@ class Estimator:
         backend: Backend,
         *,
         min_keypoint_score: float = MIN_KEYPOINT_SCORE,
-        min_score: float = MIN_POSE_SCORE,
+        min_score: float = ACQUIRE_SCORE,
+        padding: float = CROP_PADDING,
     ) -> None:
+        self.padding = padding
         self.manifest = artifact.manifest
         self.backend = backend
         self.min_keypoint_score = min_keypoint_score
@@ -118,7 +118,7 @@ class Estimator:
 
     def refine(self, image: Image, pose: Pose, stopwatch: Stopwatch | None = None) -> Pose:
         """Look again at a crop that fits the pose; keep the better of the two."""
-        region = bbox_region(pose.bbox_xyxy, self.input_size, PADDING)
+        region = bbox_region(pose.bbox_xyxy, self.input_size, self.padding)
         closer = self.estimate(image, region, stopwatch)
         return closer if closer.score > pose.score else pose
 
@@ -160,12 +160,7 @@ class Estimator:
     def __enter__(self) -> Estimator:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def _pose(self, keypoints: FloatArray, scores: FloatArray) -> Pose:
@@ -197,7 +192,8 @@ def load(
     threads: int = 0,
     trust_ungated: bool = False,
     min_keypoint_score: float = MIN_KEYPOINT_SCORE,
-    min_score: float = MIN_POSE_SCORE,
+    min_score: float = ACQUIRE_SCORE,
+    padding: float = CROP_PADDING,
 ) -> Estimator:
     """Load an artifact into a runtime.
 
@@ -208,6 +204,7 @@ def load(
         trust_ungated: also run artifacts whose accuracy was never checked.
         min_keypoint_score: keypoints above it span the box.
         min_score: people below it are not returned.
+        padding: crop side over the longer side of the box around the keypoints.
 
     Raises:
         ArtifactError: the artifact is missing, damaged or not trusted.
@@ -219,4 +216,5 @@ def load(
         open_backend(artifact, backend, threads),
         min_keypoint_score=min_keypoint_score,
         min_score=min_score,
+        padding=padding,
     )

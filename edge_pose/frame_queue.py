@@ -18,12 +18,15 @@ class FrameQueue(Handover[Frame]):
     that what is processed is always the newest picture. A file waits and drops nothing of its own.
 
     Args:
-        source: open source; it stays open.
+        source: open source; it is closed on leaving the `with` block, which also wakes it where it
+            waits for a device.
     """
 
     def __init__(self, source: Source) -> None:
         depth = 1 if source.live else DEPTH
-        super().__init__(self._frames(source), depth, newest=source.live, name="capture")
+        super().__init__(
+            self._frames(source), depth, newest=source.live, cancel=source.close, name="capture"
+        )
 
     def _frames(self, source: Source) -> Iterator[Frame]:
         last = -1

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from typing_extensions import Self
@@ -23,15 +22,23 @@ class Handover(Generic[Item]):
         items: iterated in the thread.
         depth: items that may be ready and not yet taken.
         newest: never wait for the consumer, but drop the oldest item that is ready; counted.
+        cancel: called on leaving the `with` block; makes the iterable end where it waits.
         name: of the thread.
     """
 
     def __init__(
-        self, items: Iterable[Item], depth: int, *, newest: bool = False, name: str
+        self,
+        items: Iterable[Item],
+        depth: int,
+        *,
+        newest: bool = False,
+        cancel: Callable[[], None] = lambda: None,
+        name: str,
     ) -> None:
         self.dropped = 0
         self._items = items
         self._newest = newest
+        self._cancel = cancel
         self._queue: queue.Queue[Item | None] = queue.Queue(depth)
         self._stop = threading.Event()
         self._error: BaseException | None = None
@@ -41,13 +48,9 @@ class Handover(Generic[Item]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._stop.set()
+        self._cancel()
         self._thread.join(JOIN_S)
 
     def get(self, timeout_s: float | None = None) -> Item | None:

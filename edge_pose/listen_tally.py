@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import collections
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edge_pose.subscriber import Received
+if TYPE_CHECKING:
+    from edge_pose.subscriber import Received  # loads paho
 
 RATE_WINDOW_S = 3.0
 
@@ -24,6 +25,7 @@ class CameraTally:
         best_score: of the newest message; None where nobody is in it.
         latency_ms: of the newest message.
         state: as announced: running, stale, no_source or paused; None where it was not.
+        arrivals_s: times of the messages of the last three seconds, monotonic clock.
     """
 
     poses: int = 0
@@ -47,14 +49,17 @@ class CameraTally:
         self.best_score = max((pose["score"] for pose in message["poses"]), default=None)
         self.latency_ms = message["latency_ms"]
         self.arrivals_s.append(now_s)
+        self._forget(now_s)
 
     def rate_hz(self, now_s: float) -> float:
         """Return messages per second over the last three seconds."""
-        arrivals = self.arrivals_s
-        while arrivals and now_s - arrivals[0] > RATE_WINDOW_S:
-            arrivals.popleft()
-        span_s = now_s - arrivals[0] if arrivals else 0.0
-        return (len(arrivals) - 1) / span_s if span_s > 0 else 0.0
+        self._forget(now_s)
+        span_s = now_s - self.arrivals_s[0] if self.arrivals_s else 0.0
+        return (len(self.arrivals_s) - 1) / span_s if span_s > 0 else 0.0
+
+    def _forget(self, now_s: float) -> None:
+        while self.arrivals_s and now_s - self.arrivals_s[0] > RATE_WINDOW_S:
+            self.arrivals_s.popleft()
 
 
 @dataclass(slots=True)

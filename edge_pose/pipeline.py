@@ -24,7 +24,7 @@ class Pipeline:
     """Turns the frames of one open source into results.
 
     Args:
-        source: where frames come from; it stays open.
+        source: where frames come from; it is closed at the end of the iteration.
         estimator: finds people.
         config: tracking, smoothing and limits.
         stop: ends the loop after the frame in work.
@@ -43,6 +43,7 @@ class Pipeline:
         self._source = source
         self._config = config
         self._stop = stop or threading.Event()
+        self._cancelled = threading.Event()
         self._on_stale = on_stale
         self._smooth = KeypointSmoother(config.smoothing, config.min_keypoint_score)
         self._search: FindPoses = estimator.search
@@ -59,17 +60,21 @@ class Pipeline:
         """
         count = 0
         with FrameQueue(self._source) as frames:
-            while not self._stop.is_set() and count != self._config.max_frames:
+            while count != self._config.max_frames:
                 frame = self._next(frames)
                 if frame is None:
                     return
                 yield self._process(frame, frames.dropped)
                 count += 1
 
+    def cancel(self) -> None:
+        """End the iteration after the frame in work; for another thread than the iterating one."""
+        self._cancelled.set()
+
     def _next(self, frames: FrameQueue) -> Frame | None:
         """Wait for a frame; None at the end of the source or when the run was stopped."""
         silent_since, stale = time.monotonic(), False
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._cancelled.is_set()):
             try:
                 frame = frames.get(timeout_s=0.2)
             except TimeoutError:

@@ -19,8 +19,6 @@ from edge_pose.types import FloatArray, Image
 Affine = NDArray[np.float64]
 """(2, 3) matrix: source px -> network input px."""
 
-MPII_PERSON_HEIGHT_PX = 200.0  # the unit of MPII's `scale` (Andriluka et al., 2014)
-
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -57,14 +55,6 @@ def bbox_region(bbox_xyxy: FloatArray, input_size: tuple[int, int], padding: flo
     x1, y1, x2, y2 = (float(v) for v in bbox_xyxy)
     side = max(x2 - x1, y2 - y1, 1.0) * padding
     return fit_region(((x1 + x2) / 2, (y1 + y2) / 2), (side, side), input_size)
-
-
-def mpii_region(
-    objpos: tuple[float, float], scale: float, input_size: tuple[int, int], padding: float = 1.25
-) -> Region:
-    """Return the MPII ground-truth crop: side 200·scale·padding, centre moved down by 15·scale."""
-    side = MPII_PERSON_HEIGHT_PX * scale * padding
-    return fit_region((objpos[0], objpos[1] + 15.0 * scale), (side, side), input_size)
 
 
 def region_affine(region: Region, input_size: tuple[int, int], *, mirror: bool = False) -> Affine:

@@ -13,16 +13,9 @@ from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
 from edge_pose.errors import EdgePoseError, SourceError, UsageError
 from edge_pose.estimator import Estimator, load
+from edge_pose.figures import RunFigures
 from edge_pose.handover import Handover
-from edge_pose.messages import (
-    CameraState,
-    MessageContext,
-    PowerFigures,
-    poses_message,
-    state_message,
-    stats_message,
-)
-from edge_pose.metrics.latency import LatencyRecorder
+from edge_pose.messages import CameraState, MessageContext, poses_message, state_message
 from edge_pose.pipeline import Pipeline
 from edge_pose.power import EnergyRecorder, PowerSummary, open_meter
 from edge_pose.profile import load_profile
@@ -30,6 +23,7 @@ from edge_pose.publishers import publisher_class
 from edge_pose.publishers.base import Publisher, PublisherReport
 from edge_pose.sources import open_source
 from edge_pose.sources.base import Source
+from edge_pose.sources.urls import public_uri
 from edge_pose.summary import RunSummary, summarize
 from edge_pose.types import FrameResult
 
@@ -55,7 +49,7 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as stack:
-        estimator = stack.enter_context(_estimator(config))
+        estimator = stack.enter_context(load_estimator(config))
         source = stack.enter_context(open_source(config.source, realtime=config.realtime))
         meter = stack.enter_context(closing(open_meter(config.power, load_profile(config.profile))))
         session = _Session(config, estimator, source)
@@ -90,7 +84,7 @@ def stream(
     values = {"source": str(source), "model": str(model), **options}
     config = load_config(flags=values, env={})
     with (
-        _estimator(config) as estimator,
+        load_estimator(config) as estimator,
         open_source(config.source, realtime=config.realtime) as opened,
     ):
         yield from Pipeline(opened, estimator, config, stop=stop)
@@ -110,7 +104,13 @@ def check_outputs(config: RunConfig) -> None:
                 raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
 
 
-def _estimator(config: RunConfig) -> Estimator:
+def load_estimator(config: RunConfig) -> Estimator:
+    """Load the artifact that a run's configuration names, as the run does.
+
+    Raises:
+        ArtifactError: the artifact is missing, damaged or not trusted.
+        BackendError: the runtime is missing or refuses the model.
+    """
     return load(
         config.model,
         backend=config.backend,
@@ -118,6 +118,7 @@ def _estimator(config: RunConfig) -> Estimator:
         trust_ungated=config.trust_ungated,
         min_keypoint_score=config.min_keypoint_score,
         min_score=config.tracking.acquire_score,
+        padding=config.tracking.padding,
     )
 
 
@@ -137,9 +138,7 @@ class _Session:
         )
         self.publishers: list[Publisher] = []
         self.reports: list[PublisherReport] = []
-        self.latency = LatencyRecorder()
-        self.frames = self.frames_with_people = self.dropped = 0
-        self.started_s = self.finished_s = time.monotonic()
+        self.figures = RunFigures()
         self.error: EdgePoseError | None = None
         self._closed = False
         self._stale = False
@@ -151,7 +150,9 @@ class _Session:
         patience_s = 0.0 if source.live else FILE_PATIENCE_S
         if config.jsonl:
             jsonl = publisher_class("jsonl")
-            self.publishers.append(jsonl(config.jsonl, overwrite=config.overwrite))
+            self.publishers.append(
+                jsonl(config.jsonl, overwrite=config.overwrite, append=config.append)
+            )
         if config.video:
             video = publisher_class("video")(
                 config.video,
@@ -177,77 +178,60 @@ class _Session:
         pipeline = Pipeline(
             self.source, self.estimator, self.config, stop=stop, on_stale=self._on_stale
         )
-        self.started_s = self.finished_s = time.monotonic()
-        next_stats_s = self.started_s + self.config.stats_interval_s
+        self.figures = RunFigures()
+        reason = None
         try:
-            for result in self._in_background(pipeline):
-                self._publish(result)
+            for result in self._results(pipeline, energy):
+                start = time.perf_counter()
+                message = poses_message(result, self.context)
+                for publisher in self.publishers:
+                    publisher.poses(result, message)
+                self.figures.add(result, time.perf_counter() - start)
                 on_result(result)
-                if self.finished_s >= next_stats_s:
-                    self._stats(energy)
-                    next_stats_s = self.finished_s + self.config.stats_interval_s
         except SourceError as error:
-            self.error = error
-        self._stats(energy)
-        self._announce("no_source", str(self.error) if self.error else None)
+            self.error, reason = error, str(error)
+        except BaseException as error:
+            reason = str(error) or type(error).__name__
+            raise
+        finally:
+            self._stats(energy)
+            self._announce("no_source", reason)
 
-    def _in_background(self, pipeline: Pipeline) -> Iterator[FrameResult]:
-        """Yield results while the next ones are made: publishing overlaps with inference."""
-        with Handover(pipeline, RESULTS_AHEAD, name="infer") as results:
-            while (result := results.get()) is not None:
+    def _results(self, pipeline: Pipeline, energy: EnergyRecorder) -> Iterator[FrameResult]:
+        """Yield results while the next ones are made; send statistics when they are due."""
+        interval_s = self.config.stats_interval_s
+        due_s = time.monotonic() + interval_s
+        with Handover(pipeline, RESULTS_AHEAD, cancel=pipeline.cancel, name="infer") as results:
+            while True:
+                if time.monotonic() >= due_s:  # whether or not there are frames
+                    self._stats(energy)
+                    due_s = time.monotonic() + interval_s
+                try:
+                    result = results.get(max(due_s - time.monotonic(), 0.0))
+                except TimeoutError:
+                    continue
+                if result is None:
+                    return
                 yield result
-
-    def _publish(self, result: FrameResult) -> None:
-        start = time.perf_counter()
-        message = poses_message(result, self.context)
-        for publisher in self.publishers:
-            publisher.poses(result, message)
-        publish_s = time.perf_counter() - start
-        self.finished_s = time.monotonic()
-        for stage, seconds in result.stage_s.items():
-            self.latency.add(stage, seconds)
-        self.latency.add("publish", publish_s)
-        self.latency.add("end_to_end", result.latency_s + publish_s)
-        self.frames += 1
-        self.frames_with_people += bool(result.poses)
-        self.dropped = result.dropped
 
     def _on_stale(self, stale: bool) -> None:
         if stale != self._stale:
             self._stale = stale
-            self._announce("stale" if stale else "running")
+            # A source that reconnects on its own knows if the device is gone or only silent.
+            gone = stale and not getattr(self.source, "connected", True)
+            self._announce("no_source" if gone else "stale" if stale else "running")
 
     def _announce(self, state: CameraState, reason: str | None = None) -> None:
         for publisher in self.publishers:
             publisher.state(state_message(self.context, state, reason))
 
     def _stats(self, energy: EnergyRecorder) -> None:
-        power = energy.summary()
-        message = stats_message(
-            self.context,
-            uptime_s=self.finished_s - self.started_s,
-            frames=self.frames,
-            fps=self.fps,
-            latency_ms={
-                name: {"p50": s.p50_s * 1e3, "p95": s.p95_s * 1e3, "p99": s.p99_s * 1e3}
-                for name, s in self.latency.summary().items()
-            },
-            dropped_source=self.dropped,
-            dropped_mqtt=sum(getattr(p, "dropped", 0) for p in self.publishers if p.name == "mqtt"),
-            power=PowerFigures(
-                power.mean_w,
-                power.energy_j / self.frames if self.frames else None,
-                power.source,
-                power.meter,
-            ),
+        dropped = sum(
+            publisher.dropped for publisher in self.publishers if publisher.name == "mqtt"
         )
+        message = self.figures.interval_message(self.context, energy.summary(), dropped)
         for publisher in self.publishers:
             publisher.stats(message)
-
-    @property
-    def fps(self) -> float:
-        """Frames per second from opening the source's first frame to the last one published."""
-        return self.frames / max(self.finished_s - self.started_s, 1e-9)
 
     def close(self) -> None:
         """Close every publisher once, even when one of them fails."""
@@ -262,15 +246,16 @@ class _Session:
 
     def summary(self, power: PowerSummary, *, interrupted: bool) -> RunSummary:
         """Return the figures of the finished run."""
+        figures = self.figures
         return summarize(
             manifest=self.estimator.manifest,
-            source=self.config.source,
+            source=public_uri(self.config.source),
             device=self.config.device,
-            frames=self.frames,
-            frames_with_people=self.frames_with_people,
-            dropped=self.dropped,
-            duration_s=self.finished_s - self.started_s,
-            latency=self.latency.summary(),
+            frames=figures.frames,
+            frames_with_people=figures.frames_with_people,
+            dropped=figures.dropped,
+            duration_s=figures.duration_s,
+            latency=figures.latency.summary(),
             reports=self.reports,
             power=power,
             interrupted=interrupted,

@@ -5,16 +5,14 @@ from __future__ import annotations
 import collections
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from paho.mqtt.client import MQTTMessage
-from pydantic import SecretStr
 
-from edge_pose.broker_url import check_filter, parse_broker_url
+from edge_pose.broker_url import check_filter
 from edge_pose.config import MqttConfig
 from edge_pose.errors import PublisherError
 from edge_pose.mqtt_link import OPEN_S, LinkError, MqttLink
@@ -46,6 +44,9 @@ class Received:
 class Subscriber:
     """Receives messages and comes back after every outage; a context manager.
 
+    A lost connection and its return are logged; that there is none at the start is for the caller
+    to say, who knows how long it is worth waiting.
+
     Args:
         config: broker and credentials.
         topics: topic filters.
@@ -53,6 +54,7 @@ class Subscriber:
 
     Attributes:
         ever_connected: True once the broker has answered.
+        problem: why there is no connection; None while there is one, and before the first attempt.
 
     Raises:
         PublisherError: the configuration cannot be used (host, CA file, password).
@@ -67,10 +69,11 @@ class Subscriber:
         self._link = MqttLink(config, open_s)
         self._link.on_message = self._on_message
         self._up = False
-        self._told = False  # that there is no connection
+        self._lost = False
         self._pause_s = FIRST_PAUSE_S
         self._next_attempt_s = 0.0
         self.ever_connected = False
+        self.problem: str | None = None
 
     @property
     def target(self) -> str:
@@ -128,22 +131,20 @@ class Subscriber:
         self._link.open()
         for topic_filter in self._topics:
             self._link.subscribe(topic_filter, 1)
-        if self._told:
+        if self._lost:
             logger.warning("MQTT broker %s: connected", self.target)
-        self._up, self._told, self.ever_connected = True, False, True
+        self._up, self._lost, self.ever_connected, self.problem = True, False, True, None
         self._pause_s = FIRST_PAUSE_S
 
     def _went_down(self, error: LinkError) -> None:
         if error.permanent:
             raise PublisherError(f"MQTT broker {self.target}: {error}") from None
-        what = "connection lost" if self._up else "not reachable"
-        self._up = False
+        self.problem = str(error)
+        if self._up:
+            self._up, self._lost = False, True
+            logger.warning("MQTT broker %s: connection lost (%s); trying again", self.target, error)
         self._next_attempt_s = time.monotonic() + self._pause_s
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-        if not self._told:
-            self._told = True
-            line = "MQTT broker %s: %s (%s); trying again"
-            logger.warning(line, self.target, what, error)
 
     def _on_message(self, message: MQTTMessage) -> None:
         if not message.payload or is_control(message.topic):
@@ -169,40 +170,3 @@ def examine(topic: str, payload: bytes, *, retained: bool = False) -> Received:
         problem = f"{message['schema']}: found on a topic that ends in /{kind}"
         return Received(topic, None, problem, retained)
     return Received(topic, message, None, retained)
-
-
-def listen(
-    url: str,
-    topics: Sequence[str] | None = None,
-    *,
-    timeout_s: float | None = None,
-    ca_file: Path | None = None,
-    tls_insecure: bool = False,
-    password: SecretStr | None = None,
-) -> Iterator[Received]:
-    """Yield messages as they arrive, valid or not.
-
-    Args:
-        url: mqtt://[user[:password]@]host[:port][/topic/filter], or mqtts://.
-        topics: topic filters instead of the address's.
-        timeout_s: end after so many seconds; None listens for ever.
-        ca_file: trust this CA instead of the system's (mqtts only).
-        tls_insecure: accept any certificate (mqtts only).
-        password: where the address has a user and no password.
-
-    Raises:
-        UsageError: the address or a topic filter is wrong.
-        PublisherError: the broker was not reachable within `timeout_s`, or refuses.
-    """
-    address = parse_broker_url(url, ca_file=ca_file, tls_insecure=tls_insecure, password=password)
-    deadline_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    filters = topics or [address.topic_filter]
-    open_s = OPEN_S if timeout_s is None else min(timeout_s, OPEN_S)
-    with Subscriber(address.config, filters, open_s) as subscriber:
-        while (remaining_s := deadline_s - time.monotonic()) > 0:
-            received = subscriber.receive(min(remaining_s, 1.0))
-            if received is not None:
-                yield received
-        if not subscriber.ever_connected:
-            message = f"MQTT broker {subscriber.target}: not reachable within {timeout_s:g} s"
-            raise PublisherError(message)

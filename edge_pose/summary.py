@@ -103,18 +103,10 @@ def summarize(
         dropped=dropped,
         duration_s=duration_s,
         fps=fps,
-        latency_ms={
-            name: {
-                "mean": stage.mean_s * 1e3,
-                "p50": stage.p50_s * 1e3,
-                "p95": stage.p95_s * 1e3,
-                "p99": stage.p99_s * 1e3,
-            }
-            for name, stage in latency.items()
-        },
+        latency_ms={name: stage.to_ms() for name, stage in latency.items()},
         publishers=list(reports),
         power=power,
-        joules_per_frame=power.mean_w / fps if fps > 0 else None,
+        joules_per_frame=power.energy_j / frames if frames else None,
         accuracy=accuracy,
         accuracy_fps_per_watt=(
             accuracy.value * fps / power.mean_w if accuracy and power.mean_w > 0 else None

@@ -68,7 +68,7 @@ class PersonTracker:
 
     def _follow(self, pose: Pose, *, new: bool = False) -> list[Pose]:
         size = self._estimator.input_size
-        region = bbox_region(pose.bbox_xyxy, size, self._config.padding)
+        region = bbox_region(pose.bbox_xyxy, size, self._estimator.padding)
         if new:
             self._id += 1
         elif self._region is not None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from edge_pose.artifact import read_manifest
 from edge_pose.config import RunConfig
+from edge_pose.metrics.pck import LIMB_GROUPS
 from edge_pose.models import DEFAULT, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -56,15 +57,16 @@ def model_table() -> str:
         gate, origin = manifest.gate, manifest.origin
         if gate is None:
             raise SystemExit(f"{folder}: no gate report")
-        groups = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
-        limbs = [gate.per_group[group] for group in groups]
-        mean12 = sum(value for value in limbs if value is not None) / len(limbs)
+        # Two joints per group: the mean of the groups is the mean of the twelve joints.
+        limbs = [gate.per_group.get(group) for group in LIMB_GROUPS]
+        known = [value for value in limbs if value is not None]
+        mean12 = f"{sum(known) / len(known):.1f}" if known else ""
         mark = " (default)" if name == DEFAULT else ""
         width, height = manifest.input.size
         rows.append(
             f"| `{name}`{mark} | {width}×{height} | {origin.params / 1e6:.2f} M"
             f" | {origin.macs / 1e9:.2f} | {manifest.file.size_bytes / 1e6:.1f} MB"
-            f" | **{gate.artifact_accuracy:.1f}** | {mean12:.1f} | {gate.n_persons}"
+            f" | **{gate.artifact_accuracy:.1f}** | {mean12} | {gate.n_persons}"
             f" | {gate.checkpoint_accuracy:.1f} |"
         )
     return "\n".join(rows)

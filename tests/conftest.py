@@ -256,6 +256,11 @@ def cut_clip(tmp_path: Path) -> Callable[..., Path]:
     return cut
 
 
+@pytest.fixture
+def index_first() -> Callable[[bytes], bytes]:
+    return _index_first
+
+
 def _index_first(data: bytes) -> bytes:
     """Move the moov box of an MP4 file in front of its mdat box (ISO/IEC 14496-12)."""
     moov_at, mdat_at = data.index(b"moov") - 4, data.index(b"mdat") - 4

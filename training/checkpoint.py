@@ -79,8 +79,16 @@ def pack_persons(indices: Iterable[int]) -> str:
 
 
 def unpack_persons(packed: str) -> set[int]:
-    """Return the annotation indices of a bit set."""
-    bits = np.unpackbits(np.frombuffer(base64.b64decode(packed), np.uint8))
+    """Return the annotation indices of a bit set.
+
+    Raises:
+        CheckpointError: it is not one.
+    """
+    try:
+        data = base64.b64decode(packed, validate=True)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"trained_on: not a base64 bit set of persons: {error}") from None
+    bits = np.unpackbits(np.frombuffer(data, np.uint8))
     return {int(i) for i in np.flatnonzero(bits)}
 
 
@@ -106,7 +114,10 @@ def read_info(path: Path) -> CheckpointInfo:
         CheckpointError: it is missing, damaged or not a checkpoint of edge_pose.
     """
     with _open(path) as file:
-        metadata = file.metadata() or {}
+        return _info(path, file.metadata() or {})
+
+
+def _info(path: Path, metadata: dict[str, str]) -> CheckpointInfo:
     if metadata.get("schema") != SCHEMA:
         found = metadata.get("schema", "none")
         raise CheckpointError(f"{path}: schema: found {found}, expected {SCHEMA}")
@@ -124,10 +135,10 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointInfo]:
     Raises:
         CheckpointError: see `read_info`, or the weights do not fit the model it names.
     """
-    info = read_info(path)
-    model = info.entry.build()
-    with _open(path) as file:
+    with _open(path) as file:  # once: a training that goes on may replace the file in between
+        info = _info(path, file.metadata() or {})
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+    model = info.entry.build()
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     try:
         model.load_state_dict(state)
@@ -160,12 +171,22 @@ def load_resume(path: Path) -> dict[str, Any]:
         CheckpointError: the file is damaged.
     """
     try:
-        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a resumable state: {error}") from None
+        values: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # noqa: BLE001 - what a damaged pickle raises shares no base class
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise CheckpointError(f"{path}: not a resumable state: {reason}") from None
+    if not isinstance(values, dict):
+        found = type(values).__name__
+        raise CheckpointError(f"{path}: not a resumable state: found a {found}, expected a dict")
     return values
 
 
 def sha256_file(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal.
+
+    Raises:
+        CheckpointError: it is missing.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint")
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -154,6 +154,21 @@ def info_command(name: str | None, as_json: bool) -> None:
     _show(values, as_json)
 
 
+@cli.command("shrink")
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The smaller file.")
+@json_option
+def shrink_command(checkpoint: Path, out: Path, as_json: bool) -> None:
+    """Store the weights of CHECKPOINT as float16, half the size, to share them."""
+    from training.checkpoint import load_checkpoint, save_checkpoint
+
+    if out.resolve() == checkpoint.resolve():
+        raise UsageError(f"--out {out}: is the checkpoint itself, choose another file")
+    model, info = load_checkpoint(checkpoint)
+    save_checkpoint(out, model.state_dict(), info, half=True)
+    _show({"checkpoint": str(out), "size_bytes": out.stat().st_size}, as_json)
+
+
 @cli.command("plot")
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), default=Path("curve.png"))

@@ -98,9 +98,14 @@ class PersonSamples(Dataset[Sample]):
 
 
 class EpochSampler(Sampler[Key]):
-    """Every person `repeats[dataset]` times per epoch, in a seeded order.
+    """Every person `repeats[dataset]` times per epoch, in an order of the seed and the epoch.
 
-    `start` is where to begin within the epoch, so that a resumed run sees what it would have seen.
+    Set `epoch` and `input_side` before each pass; a resumed run sees what it would have seen.
+
+    Args:
+        persons: those that keys number.
+        repeats: times per epoch by data set, 1 where it is not named.
+        seed: of the order and of every sample.
     """
 
     def __init__(self, persons: Sequence[Person], repeats: dict[str, int], seed: int) -> None:

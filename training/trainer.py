@@ -103,6 +103,7 @@ class Trainer:
         self.paths.folder.mkdir(parents=True, exist_ok=True)
         if self.paths.resume.exists():
             self._load()
+        trim_log(self.paths.log, self.epoch)
         last = min(until_epoch or self.recipe.epochs, self.recipe.epochs)
         batches = len(self.sampler) // self.recipe.batch_size
         bar = progress.add_task(self.recipe.model, total=last * batches)
@@ -193,6 +194,8 @@ class Trainer:
         if self.held_out and (last or self.epoch % self.recipe.measure_every == 0):
             record["lspet_held_out"] = self._measure()
         save_checkpoint(self.paths.weights, self.average, self._info())
+        # The log goes first: a kill before the state is written leaves a line too many, which
+        # `trim_log` takes out again; the other way round a line would be missing for good.
         with self.paths.log.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
         save_resume(self.paths.resume, self._state())
@@ -236,7 +239,7 @@ class Trainer:
 
     def _load(self) -> None:
         state = load_resume(self.paths.resume)
-        if state["recipe"] != self.recipe.model_dump_json(by_alias=True):
+        if state.get("recipe") != self.recipe.model_dump_json(by_alias=True):
             raise EdgePoseError(
                 f"{self.paths.resume}: belongs to another recipe, choose another --out folder"
             )
@@ -246,6 +249,29 @@ class Trainer:
         self.epoch, self.step = state["epoch"], state["step"]
         self.seconds = state["seconds"]
         log.info("going on after epoch %d of %s", self.epoch, self.paths.resume)
+
+
+def trim_log(file: Path, epochs: int) -> None:
+    """Keep one line for each of the finished epochs: a killed run repeats what came after them.
+
+    Args:
+        file: log.jsonl; it need not exist.
+        epochs: finished epochs, as the state knows them.
+    """
+    if not file.exists():
+        return
+    text = file.read_text("utf-8")
+    lines = {}
+    for line in text.splitlines(keepends=True):
+        try:
+            lines[int(json.loads(line)["epoch"])] = line
+        except (KeyError, TypeError, ValueError):
+            log.warning("%s: dropping a damaged line", file)
+    kept = "".join(line for epoch, line in lines.items() if epoch <= epochs)
+    if kept != text:
+        temporary = file.with_suffix(".partial")
+        temporary.write_text(kept, "utf-8")
+        temporary.replace(file)
 
 
 def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

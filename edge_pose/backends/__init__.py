@@ -11,7 +11,10 @@ from edge_pose.artifact import Artifact
 from edge_pose.backends.base import Backend
 from edge_pose.lookup import lookup
 
-BACKENDS: dict[str, str] = {"onnxruntime": "edge_pose.backends.onnxruntime"}
+BACKENDS: dict[str, str] = {
+    "onnxruntime": "edge_pose.backends.onnxruntime",
+    "openvino": "edge_pose.backends.openvino",
+}
 
 
 def open_backend(artifact: Artifact, name: str | None = None, threads: int = 0) -> Backend:

@@ -30,6 +30,11 @@ class LatencySummary:
     p99_s: float
     max_s: float
 
+    def to_ms(self) -> dict[str, float]:
+        """Return mean, p50, p95 and p99 in milliseconds."""
+        seconds = {"mean": self.mean_s, "p50": self.p50_s, "p95": self.p95_s, "p99": self.p99_s}
+        return {name: value * 1e3 for name, value in seconds.items()}
+
 
 class _Stage:
     """A ring of the last durations, and running figures of all of them."""

@@ -41,8 +41,8 @@ class PowerSummary:
 class EnergyRecorder:
     """Samples a meter from entering to leaving the `with` block, both ends included.
 
-    Instantaneous readings are joined by straight lines (trapezoids). A meter with the attribute
-    `averages = True` gives the mean since its previous reading, and that is multiplied by the time.
+    Instantaneous readings are joined by straight lines (trapezoids). A meter whose `averages` is
+    True gives the mean since its previous reading, and that is multiplied by the time.
 
     Args:
         meter: read by one thread at a time, and left open.
@@ -60,7 +60,6 @@ class EnergyRecorder:
         if not interval_s > 0:
             raise ValueError(f"interval_s: {interval_s}, must be above 0")
         self._meter = meter
-        self._averages: bool = getattr(meter, "averages", False)
         self._interval_s = interval_s
         self._clock = clock
         self._lock = threading.Lock()
@@ -106,7 +105,7 @@ class EnergyRecorder:
                 self._lost = str(error)
                 logger.warning("power meter lost, no energy is counted from now on: %s", error)
                 return
-            level_w = power_w if self._averages else (self._last_w + power_w) / 2.0
+            level_w = power_w if self._meter.averages else (self._last_w + power_w) / 2.0
             self._energy_j += level_w * (now_s - self._last_s)
             self._last_s, self._last_w = now_s, power_w
             self._samples += 1

@@ -23,9 +23,24 @@ class PublisherReport:
 
 
 class Publisher(Protocol):
-    """Takes finished results out of the process. No method blocks the frame loop."""
+    """Takes finished results out of the process.
+
+    With a live source no method waits. With a file, which can wait, `poses` may hold the caller up
+    for a bounded time where the other side is slower, so that nothing is lost.
+
+    `poses` and `stats` are called from one thread; `state` may be called from another one at the
+    same time.
+
+    Attributes:
+        name: key in edge_pose.publishers.PUBLISHERS.
+    """
 
     name: str
+
+    @property
+    def dropped(self) -> int:
+        """Pose messages that were given to it and are lost so far."""
+        ...
 
     def poses(self, result: FrameResult, message: Message) -> None:
         """Hand one frame's poses on; `message` follows schema `edge_pose.poses/1`."""

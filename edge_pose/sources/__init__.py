@@ -12,6 +12,7 @@ from typing import Any
 from edge_pose.errors import SourceError
 from edge_pose.lookup import lookup
 from edge_pose.sources.base import Source
+from edge_pose.sources.urls import is_url
 
 __all__ = ["SOURCES", "Source", "open_source"]
 
@@ -27,7 +28,6 @@ SOURCES: dict[str, str] = {
 _SIZE = r"(?P<width>\d{1,5})x(?P<height>\d{1,5})(?:@(?P<fps>\d{1,4}(?:\.\d{1,3})?))?"
 _CAMERA = re.compile(rf"(?:camera:)?(?P<device>\d{{1,3}}|/dev/(?:video|v4l/)\S+?)(?::{_SIZE})?")
 _SYNTHETIC = re.compile(rf"synthetic(?::{_SIZE}(?:x(?P<frames>\d{{1,9}}))?)?")
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -75,7 +75,7 @@ def _parse(uri: str, realtime: bool) -> tuple[str, dict[str, Any]]:
         return "synthetic", {"realtime": realtime, **count, **_numbers(match)}
     if uri.startswith("synthetic:"):
         raise SourceError(f"{uri}: write synthetic:WIDTHxHEIGHT@FPSxFRAMES, as in 640x480@30x100")
-    if _URL.match(uri):
+    if is_url(uri):
         return "stream", {"url": uri}
     return _parse_path(uri, realtime)
 

@@ -32,5 +32,8 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Release the device or file; calling it twice is allowed."""
+        """Release the device or file; calling it twice is allowed.
+
+        Any thread may call it: a `frames()` that waits in another thread then ends at once.
+        """
         ...

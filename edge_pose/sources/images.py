@@ -71,7 +71,7 @@ class ImagesSource:
             raise SourceError(f"{self._where}: none of the {self.skipped} images can be decoded")
 
     def close(self) -> None:
-        """End the iteration."""
+        """End the iteration after the image in work; any thread may call it, and twice."""
         self._closed = True
 
 

@@ -67,16 +67,16 @@ class LiveSource:
         self.name = name
         self.live = True
         self.connected = True
+        self._stop = threading.Event()
         capture = connect()
         rate, count = capture.get(cv2.CAP_PROP_FPS), capture.get(cv2.CAP_PROP_FRAME_COUNT)
         self.frame_rate: float | None = rate if 0.1 <= rate <= 960.0 else None
         # A clip behind a URL has an end, and would otherwise be read faster than it plays.
         self.frame_count: int | None = int(count) if 1 <= count < 2**53 else None
         finite = self.frame_count is not None and self.frame_rate is not None
-        self._pacer = Pacer(self.frame_rate or 1.0) if finite else None
+        self._pacer = Pacer(self.frame_rate or 1.0, sleep=self._stop.wait) if finite else None
         self._connect = connect
         self._clock = clock
-        self._stop = threading.Event()
         self._sleep = sleep or self._stop.wait
         self._fresh = threading.Condition()
         self._latest: Frame | None = None
@@ -94,7 +94,8 @@ class LiveSource:
         """Yield the newest frame each time, waiting for one where there is none yet.
 
         Raises:
-            SourceError: a clip of known length ended early. A live device is waited for instead.
+            SourceError: a clip of known length ended early, or reading failed in a way that
+                reopening does not cure. A device that went away is waited for instead.
         """
         while True:
             with self._fresh:
@@ -103,13 +104,16 @@ class LiveSource:
                 frame, self._latest = self._latest, None
             if frame is not None:
                 yield frame
-            elif self._error is not None:
+            elif self._error is not None and not self._stop.is_set():
                 raise self._error
             else:
                 return
 
     def close(self) -> None:
-        """Stop reading and release the device; a waiting `frames()` ends."""
+        """Stop reading and release the device; a `frames()` waiting in another thread ends at once.
+
+        Any thread may call it, and more than once. Only the reading thread touches the device.
+        """
         self._stop.set()
         with self._fresh:
             self._latest, self._ended = None, True
@@ -130,6 +134,10 @@ class LiveSource:
                         self._check_end(self.frame_count)
                         break
                     self._lost()
+        except Exception as error:
+            logger.debug("%s: reading failed", self.name, exc_info=True)
+            problem = f"{type(error).__name__}: {error}"
+            self._error = SourceError(f"{self.name}: {' '.join(problem.split())}")
         finally:
             if capture is not None:
                 capture.release()
@@ -141,7 +149,7 @@ class LiveSource:
         """Read one frame and hand it on; False where the device has to be opened again."""
         if self._pacer is not None:
             self._pacer.wait(self._index)
-        grabbed = capture.grab()
+        grabbed = _grab(capture)
         # The wait for a frame to arrive is no work, so the clock starts here.
         captured_at, captured_s = utc_now(), self._clock()
         image = _retrieve(capture) if grabbed else None
@@ -198,9 +206,16 @@ class LiveSource:
             return None
         try:
             return self._connect()
-        except SourceError as error:
-            logger.debug("%s", error)
+        except (SourceError, cv2.error) as error:
+            logger.debug("%s: %s", self.name, error)
             return None
+
+
+def _grab(capture: Capture) -> bool:
+    try:
+        return capture.grab()
+    except cv2.error:  # a device that was unplugged in the middle of a read
+        return False
 
 
 def _retrieve(capture: Capture) -> Image | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import cv2
 
 from edge_pose.errors import SourceError
 from edge_pose.sources.live import Capture, LiveSource
 from edge_pose.sources.quiet import quiet_opencv
+from edge_pose.sources.urls import public_uri
 
 SCHEMES = ("http", "https", "rtmp", "rtsp", "rtsps", "udp")
 TIMEOUT_S = 10.0
@@ -38,21 +38,13 @@ class StreamSource(LiveSource):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
-        name = public_url(url)
-        if urlsplit(url).scheme.lower() not in SCHEMES:
+        name = public_uri(url)
+        if url.partition("://")[0].lower() not in SCHEMES:
             raise SourceError(f"{name}: unknown kind of address (known: {', '.join(SCHEMES)})")
+        if name.endswith("://…"):
+            raise SourceError(f"{name}: not a valid address")
         connect = functools.partial(_connect, url, name, timeout_s)
         super().__init__(name, connect, clock=clock, sleep=sleep)
-
-
-def public_url(url: str) -> str:
-    """Return the URL without user, password, query and fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise SourceError(f"{url.partition('://')[0]}://…: not a valid address") from None
-    host = parts.netloc.rpartition("@")[2]
-    return parts._replace(netloc=host, query="", fragment="").geturl()
 
 
 def _connect(url: str, name: str, timeout_s: float) -> Capture:

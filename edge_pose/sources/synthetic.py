@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -12,6 +13,7 @@ import numpy as np
 from edge_pose.errors import SourceError
 from edge_pose.skeleton import MPII16
 from edge_pose.sources.pacing import Pacer
+from edge_pose.stick_figure import LimbAngles, stick_figure
 from edge_pose.types import FloatArray, Frame, Image, utc_now
 
 MIN_SIDE_PX, MAX_SIDE_PX = 32, 8192
@@ -19,11 +21,6 @@ MAX_FPS = 1000.0
 
 STEP_HZ = 1.0  # one step cycle per second
 CROSSING_S = 8.0  # from one side to the other and back
-
-# Segment lengths as parts of the body height, after the proportions of Drillis and Contini (1966).
-SHANK, THIGH, TRUNK, NECK, HEAD = 0.245, 0.245, 0.29, 0.05, 0.13
-UPPER_ARM, FOREARM = 0.186, 0.146
-HALF_HIPS, HALF_SHOULDERS = 0.07, 0.11
 
 _LIMB_BGR = (60, 170, 235)
 _SKIN_BGR = (140, 170, 225)
@@ -42,7 +39,7 @@ class SyntheticSource:
         seed: of the background.
         realtime: deliver at `fps`, skipping late frames, instead of as fast as possible.
         clock: monotonic seconds, for `realtime`.
-        sleep: waits for some seconds, for `realtime`.
+        sleep: waits for some seconds, for `realtime`; by default `close` interrupts it.
 
     Raises:
         SourceError: a number is out of range.
@@ -58,7 +55,7 @@ class SyntheticSource:
         seed: int = 0,
         realtime: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         if min(width, height) < MIN_SIDE_PX or max(width, height) > MAX_SIDE_PX:
             allowed = f"{MIN_SIDE_PX} to {MAX_SIDE_PX} px a side"
@@ -74,9 +71,9 @@ class SyntheticSource:
         self._size = (width, height)
         self._fps = fps
         self._clock = clock
-        self._sleep = sleep
+        self._stop = threading.Event()
+        self._sleep = sleep or self._stop.wait
         self._background = _background(width, height, seed)
-        self._closed = False
 
     def keypoints_at(self, index: int) -> FloatArray:
         """Return the (16, 2) float32 MPII keypoints of a frame, px, all inside the picture."""
@@ -96,10 +93,11 @@ class SyntheticSource:
         index = -1
         while self.frame_count is None or index + 1 < self.frame_count:
             index += 1
-            if pacer is not None and not pacer.wait(index):
-                continue
-            if self._closed:
+            wanted = pacer is None or pacer.wait(index)
+            if self._stop.is_set():
                 return
+            if not wanted:
+                continue
             captured_at, captured_s = utc_now(), time.monotonic()
             image = self._draw(index)
             yield Frame(
@@ -131,37 +129,20 @@ class SyntheticSource:
 
     def close(self) -> None:
         """End the iteration."""
-        self._closed = True
+        self._stop.set()
 
 
 def _figure(phase: float) -> FloatArray:
-    """Return (16, 2) points around the pelvis, in body heights, y down; facing the camera."""
+    """Return (16, 2) points around the pelvis, in body heights, y down."""
     swing = math.sin(phase)
-    thorax, neck = np.array([0.0, -TRUNK]), np.array([0.0, -TRUNK - NECK])
-    head_top = np.array([0.02 * swing, -TRUNK - NECK - HEAD])
-    points = {
-        "pelvis": np.zeros(2),
-        "thorax": thorax,
-        "upper_neck": neck,
-        "head_top": head_top,
-    }
-    # The person's right side is on the left of the picture.
-    for side, sign in (("right", -1.0), ("left", 1.0)):
-        lift = sign * swing  # arms and legs of one side swing against each other
-        hip = np.array([sign * HALF_HIPS, 0.0])
-        knee = hip + THIGH * _direction(sign * (0.12 + 0.25 * max(lift, 0.0)))
-        ankle = knee + SHANK * _direction(sign * (0.05 - 0.35 * max(lift, 0.0)))
-        shoulder = np.array([sign * HALF_SHOULDERS, 0.02 - TRUNK])
-        elbow = shoulder + UPPER_ARM * _direction(sign * (0.45 - 0.25 * lift))
-        wrist = elbow + FOREARM * _direction(sign * (0.55 - 0.9 * lift))
-        points |= {f"{side}_hip": hip, f"{side}_knee": knee, f"{side}_ankle": ankle}
-        points |= {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow, f"{side}_wrist": wrist}
-    return np.array([points[name] for name in MPII16.keypoints], np.float32)
 
+    def limbs(lift: float) -> LimbAngles:  # arms and legs of one side swing against each other
+        bend = max(lift, 0.0)
+        return LimbAngles(
+            0.12 + 0.25 * bend, 0.05 - 0.35 * bend, 0.45 - 0.25 * lift, 0.55 - 0.9 * lift
+        )
 
-def _direction(angle_rad: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the unit vector that points down, turned towards +x by the angle."""
-    return np.array([math.sin(angle_rad), math.cos(angle_rad)])
+    return stick_figure(limbs(-swing), limbs(swing), head_rad=0.15 * swing)
 
 
 def _background(width: int, height: int, seed: int) -> Image:

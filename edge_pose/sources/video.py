@@ -34,7 +34,7 @@ class VideoSource:
         realtime: play at the file's frame rate; frames that come too late are skipped and keep
             their index, so that they show as gaps.
         clock: monotonic seconds, for `realtime`.
-        sleep: waits for some seconds, for `realtime`.
+        sleep: waits for some seconds, for `realtime`; by default `close` interrupts it.
 
     Raises:
         SourceError: the file is missing, unreadable or no video.
@@ -46,15 +46,15 @@ class VideoSource:
         *,
         realtime: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.name = path.name
         self.live = realtime
         self._path = path
         self._clock = clock
-        self._sleep = sleep
-        self._lock = threading.Lock()
-        self._closed = False
+        self._stop = threading.Event()
+        self._sleep = sleep or self._stop.wait
+        self._lock = threading.Lock()  # OpenCV crashes when a capture is released during a read
         self._started = False
         self._capture = _open(path)
         self.frame_rate = _frame_rate(self._capture.get(cv2.CAP_PROP_FPS))
@@ -69,9 +69,11 @@ class VideoSource:
         Raises:
             SourceError: no frame can be decoded, or the file ends early.
         """
-        if self._started:
-            self._capture = _open(self._path)
-        self._started = True
+        with self._lock:
+            if self._started and not self._stop.is_set():
+                self._capture.release()
+                self._capture = _open(self._path)
+            self._started = True
         pacer = Pacer(self._rate_hz, self._clock, self._sleep) if self.live else None
         index = 0
         last_ms = 0.0
@@ -79,7 +81,7 @@ class VideoSource:
             wanted = pacer is None or pacer.wait(index)
             captured_at, captured_s = utc_now(), time.monotonic()
             with self._lock:
-                if self._closed:
+                if self._stop.is_set():
                     return
                 ok, image = self._read(wanted)
                 last_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC) if ok else last_ms
@@ -121,9 +123,9 @@ class VideoSource:
         )
 
     def close(self) -> None:
-        """Release the file; an iteration that runs in another thread ends."""
+        """Release the file when no frame is being read; any thread may call it, and twice."""
+        self._stop.set()
         with self._lock:
-            self._closed = True
             self._capture.release()
 
 

@@ -12,6 +12,7 @@ from benchmarks.cold_start import cold_start_benchmark
 from benchmarks.environment import Environment
 from edge_pose.config import RunConfig
 from edge_pose.errors import EdgePoseError
+from edge_pose.session import RESULTS_AHEAD
 
 
 def test_the_parts_add_up_to_the_whole(
@@ -24,7 +25,8 @@ def test_the_parts_add_up_to_the_whole(
         parts = (done.interpreter_s, done.imports_s, done.model_load_s, done.first_pose_s)
         assert min(parts) > 0
         assert sum(parts) == pytest.approx(done.total_s)
-        assert done.frames == 1  # it stops as soon as someone is found
+        # It stops as soon as someone is found; what is in work by then is published, too.
+        assert 1 <= done.frames <= 1 + RESULTS_AHEAD + 1
     summary = report.summary
     assert summary.total_s.min == min(r.total_s for r in report.rounds)
     assert summary.target_met == (summary.total_s.median < 1.5)

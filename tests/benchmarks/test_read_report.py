@@ -12,7 +12,7 @@ from benchmarks.cold_start import ColdStartReport
 from benchmarks.environment import Environment
 from benchmarks.mediapipe_peer import MediapipeReport
 from benchmarks.read_report import KINDS, parse_report, read_report
-from benchmarks.report import spread
+from benchmarks.report import Report, spread
 from benchmarks.run_report import RunReport
 from edge_pose.errors import UsageError
 
@@ -39,9 +39,28 @@ def values(environment: Environment) -> dict[str, Any]:
 def test_a_report_comes_back_as_it_was(values: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "report.json"
     report = parse_report(values, "here")
-    file.write_text(report.model_dump_json(), "utf-8")
+    file.write_text(report.model_dump_json(by_alias=True), "utf-8")
     assert read_report(file) == report
-    assert json.loads(file.read_text("utf-8"))["schema"] == "edge_pose.bench/1"
+
+
+def test_show_as_json_and_as_a_table(
+    values: dict[str, Any], bench: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    file = tmp_path / "report.json"
+    file.write_text(json.dumps(values), "utf-8")
+    code, out, err = bench("show", file, "--json")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 1
+    assert json.loads(out) == values
+    code, out, err = bench("show", file)
+    assert (code, err) == (0, "")
+    assert "process start to first pose, 1 rounds" in out
+
+
+def test_the_oldest_supported_pydantic_knows_every_setting() -> None:
+    # pydantic drops what it does not know without a word; `serialize_by_alias` came with 2.11.
+    for model in (Report, *MODELS.values()):
+        assert set(model.model_config) == {"extra", "frozen", "protected_namespaces"}
 
 
 @pytest.mark.parametrize("key", ["created_at", "environment", "model", "rounds", "summary"])

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,6 +144,26 @@ def test_checkpoints_that_are_none(
         with pytest.raises(CheckpointError, match=message) as caught:
             build(path, tmp_path / "new", drawn, INT8)
         assert "\n" not in str(caught.value)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_that_is_replaced_meanwhile(
+    checkpoint: Path,
+    checkpoint_of: Callable[[str], Path],
+    drawn: ConversionData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    live = Path(shutil.copy(checkpoint, tmp_path / "live.safetensors"))
+
+    def load_and_replace(path: Path) -> Any:
+        loaded = load_checkpoint(path)
+        shutil.copy(checkpoint_of("tiny_means"), live)
+        return loaded
+
+    monkeypatch.setattr("converters.build.load_checkpoint", load_and_replace)
+    with pytest.raises(EdgePoseError, match="was replaced while it was read"):
+        build(live, tmp_path / "new", drawn, INT8)
     assert not (tmp_path / "new").exists()
 
 

@@ -18,12 +18,13 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
     """Run the command in this process; return exit code, stdout and stderr."""
 
     def call(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edge-pose-convert", *map(str, args)])
         with pytest.raises(SystemExit) as caught:
-            cli.main([str(arg) for arg in args])
+            cli.main()
         out, err = capfd.readouterr()
         return int(caught.value.code or 0), out, err
 
@@ -99,6 +100,7 @@ def test_wrong_usage_is_exit_code_2(
 ) -> None:
     code, out, err = run("--checkpoint", checkpoint, "--out", tmp_path / "new", *arguments)
     assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1, err
     assert message in last_line(err)
 
 
@@ -159,7 +161,8 @@ def test_as_a_program(tmp_path: Path) -> None:
 def test_wrong_usage_imports_no_torch() -> None:
     code = (
         "import sys\nfrom converters import cli\n"
-        "try: cli.main(['--precision', 'int7'])\n"
+        "sys.argv[1:] = ['--precision', 'int7']\n"
+        "try: cli.main()\n"
         "except SystemExit as e: assert e.code == 2\n"
         "assert 'torch' not in sys.modules"
     )

@@ -37,6 +37,7 @@ def test_importing_loads_nothing_heavy() -> None:
         ("edge_pose.load_config", {"pydantic"}),
         ("edge_pose.run", {"pydantic", "cv2"}),
         ("edge_pose.load", {"pydantic", "cv2"}),
+        ("import edge_pose.cli", {"pydantic", "click"}),  # `edge-pose run` may need no more
     ],
 )
 def test_each_name_loads_what_it_needs(use: str, allowed: set[str]) -> None:

@@ -16,7 +16,6 @@ from edge_pose.preprocess import (
     crop,
     fit_region,
     invert_affine,
-    mpii_region,
     region_affine,
     to_tensor,
 )
@@ -189,15 +188,12 @@ def test_any_region_of_any_picture_gives_a_crop(
     assert cut.max() <= 201
 
 
-def test_boxes_and_annotations_become_regions() -> None:
+def test_boxes_become_regions() -> None:
     region = bbox_region(np.array([10, 20, 50, 100], np.float32), (192, 256), 1.5)
     assert region.center == (30, 60)
     assert region.size == pytest.approx((120, 160))
     assert region.bbox_xyxy == pytest.approx([-30, -20, 90, 140])
     assert bbox_region(np.zeros(4, np.float32), (64, 64), 1.4).size == pytest.approx((1.4, 1.4))
-    mpii = mpii_region((594, 257), 3.0, (256, 256))
-    assert mpii.center == (594, 302)
-    assert mpii.size == pytest.approx((750, 750))
 
 
 def test_tensors_follow_the_manifest() -> None:

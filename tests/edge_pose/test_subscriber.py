@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -14,15 +15,18 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from edge_pose.broker import BrokerAddress, embedded_broker, free_port
-from edge_pose.cli_listen import listen_command
+from edge_pose.cli import cli
+from edge_pose.command_line import run_command
 from edge_pose.config import MqttConfig
-from edge_pose.errors import PublisherError, UsageError
+from edge_pose.errors import UsageError
+from edge_pose.listen_tally import RATE_WINDOW_S, CameraTally
 from edge_pose.messages import (
     MessageContext,
     encode,
@@ -32,7 +36,7 @@ from edge_pose.messages import (
 )
 from edge_pose.mqtt_link import MqttLink
 from edge_pose.publishers.mqtt import MqttPublisher
-from edge_pose.subscriber import Subscriber, examine, listen
+from edge_pose.subscriber import Subscriber, examine
 from edge_pose.types import Frame, FrameResult, Pose
 
 CONTEXT = MessageContext("device-1", "camera0", "m", "ab" * 32, "mpii16", "0.1.0")
@@ -106,35 +110,51 @@ def repeating(address: BrokerAddress, *messages: tuple[str, bytes]) -> Iterator[
     link.close()
 
 
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(listen_command, list(arguments))
+class Done(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
 
 
-def test_listen_yields_messages_of_its_filter(broker: BrokerAddress) -> None:
-    with publishing(broker):
-        received = []
-        for one in listen(f"{broker.url}/edge_pose/+/+/poses", timeout_s=20):
-            received.append(one)
-            if len(received) == 5:
-                break
+def run(*arguments: str) -> Done:
+    """Run `edge-pose listen` as its console script does."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.object(sys, "argv", ["edge-pose", "listen", *arguments]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        run_command(cli, "edge-pose")
+    return Done(ended.value.code, out.getvalue(), err.getvalue())
+
+
+def test_messages_of_the_filter(broker: BrokerAddress) -> None:
+    with publishing(broker), Subscriber(config_of(broker), ["edge_pose/+/+/poses"]) as subscriber:
+        received = [one for _ in range(5) if (one := subscriber.receive(20)) is not None]
     assert {one.topic for one in received} == {"edge_pose/device-1/camera0/poses"}
     frames = [one.message["frame"] for one in received]
     assert frames == list(range(frames[0], frames[0] + 5))
     assert all(one.problem is None and not one.retained for one in received)
 
 
-def test_listen_ends_after_its_time(broker: BrokerAddress) -> None:
-    assert list(listen(broker.url, timeout_s=0.3)) == []
+def test_nothing_comes(broker: BrokerAddress) -> None:
+    with Subscriber(config_of(broker), ["edge_pose/#"]) as subscriber:
+        assert subscriber.receive(0.3) is None
+        assert subscriber.problem is None
 
 
-def test_listen_says_that_nobody_is_there() -> None:
-    with pytest.raises(PublisherError, match=r"not reachable within 0\.3 s"):
-        list(listen(f"mqtt://127.0.0.1:{free_port()}", timeout_s=0.3))
+def test_why_nobody_is_reached() -> None:
+    config = MqttConfig(host="127.0.0.1", port=free_port())
+    with Subscriber(config, ["edge_pose/#"]) as subscriber:
+        assert subscriber.receive(0.3) is None
+        assert not subscriber.ever_connected
+        assert subscriber.problem == "Connection refused"
 
 
 def test_wrong_filter() -> None:
     with pytest.raises(UsageError, match="topic filter"):
-        list(listen("mqtt://127.0.0.1", ["a/#/b"], timeout_s=1))
+        Subscriber(MqttConfig(host="127.0.0.1"), ["a/#/b"])
 
 
 def test_the_subscriber_comes_back_with_one_line_each_way(caplog: pytest.LogCaptureFixture) -> None:
@@ -249,7 +269,9 @@ def publish_once(broker: BrokerAddress) -> None:
 def test_what_was_asked_for_does_not_come(broker: BrokerAddress) -> None:
     done = run(broker.url, "--count", "3", "--timeout", "0.5")
     assert done.exit_code == 1
-    assert "0 of 3 pose messages arrived in 0.5 s" in done.stderr
+    listening, error = done.stderr.splitlines()
+    assert listening.startswith("listening to 127.0.0.1:")
+    assert error == "edge-pose: 0 of 3 pose messages arrived in 0.5 s"
     done = run(broker.url, "--until-offline", "--timeout", "0.3")
     assert done.exit_code == 1
     assert "no device went offline" in done.stderr
@@ -258,12 +280,30 @@ def test_what_was_asked_for_does_not_come(broker: BrokerAddress) -> None:
 
 def test_nobody_there(tmp_path: Path) -> None:
     summary = tmp_path / "summary.json"
-    url = f"mqtt://127.0.0.1:{free_port()}"
-    done = run(url, "--timeout", "0.5", "--summary-json", str(summary))
-    assert done.exit_code == 1
-    assert "not reachable within 0.5 s" in done.stderr
-    assert "Traceback" not in done.output
+    where = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "edge_pose", "listen", f"mqtt://{where}", "--timeout", "0.5"]
+    done = subprocess.run(
+        [*command, "--summary-json", str(summary)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == (
+        f"edge-pose: MQTT broker {where}: not reachable within 0.5 s (Connection refused)\n"
+    )
     assert json.loads(summary.read_text())["messages"] == 0
+
+
+def test_without_a_time_limit_one_line_says_that_it_waits() -> None:
+    where = f"127.0.0.1:{free_port()}"
+    command = [sys.executable, "-m", "edge_pose", "listen", f"mqtt://{where}"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        line = process.stderr.readline()
+        time.sleep(1)  # some attempts more
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert line == f"MQTT broker {where}: not reachable (Connection refused); trying again\n"
+    assert rest == "0 messages, 0 of them poses of 0 cameras, 0 invalid\n"
+    assert process.returncode == 0
 
 
 def test_refused_by_the_broker_and_let_in(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,7 +312,7 @@ def test_refused_by_the_broker_and_let_in(monkeypatch: pytest.MonkeyPatch) -> No
         done = run(url.replace("camera@", "camera:wrong-one@"), "--timeout", "30")
         assert done.exit_code == 1
         assert "refused: " in done.stderr
-        assert "wrong-one" not in done.output
+        assert "wrong-one" not in done.stdout + done.stderr
         monkeypatch.setenv("EDGE_POSE_MQTT__PASSWORD", "geheim")
         assert run(url, "--timeout", "0.5").exit_code == 0
 
@@ -280,7 +320,7 @@ def test_refused_by_the_broker_and_let_in(monkeypatch: pytest.MonkeyPatch) -> No
 def test_usage() -> None:
     for arguments in (["http://broker"], ["mqtt://broker", "--count", "0"]):
         assert run(*arguments).exit_code == 2
-    assert "mqtt://[user[:password]@]host" in run("--help").output
+    assert "mqtt://[user[:password]@]host" in run("--help").stdout
 
 
 def test_summary_that_cannot_be_written(broker: BrokerAddress) -> None:
@@ -289,14 +329,22 @@ def test_summary_that_cannot_be_written(broker: BrokerAddress) -> None:
     assert "/proc/summary.json: cannot be written" in done.stderr
 
 
+def test_arrivals_are_forgotten_when_nobody_asks_for_the_rate() -> None:
+    camera = CameraTally()
+    for number in range(10_000):
+        camera.add({"frame": number, "poses": [], "latency_ms": 1.0}, number / 30)
+    assert len(camera.arrivals_s) <= 30 * RATE_WINDOW_S + 2
+    assert camera.poses == 10_000
+    assert camera.rate_hz(9_999 / 30) == pytest.approx(30)
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_ctrl_c_is_a_clean_end(broker: BrokerAddress, terminal: bool, tmp_path: Path) -> None:
-    code = "from edge_pose.cli_listen import listen_command; listen_command()"
     output = tmp_path / "output"
     ours, theirs = os.openpty() if terminal else (None, None)
     with publishing(broker), output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-c", code, broker.url],
+            [sys.executable, "-u", "-m", "edge_pose", "listen", broker.url],
             stdout=theirs if terminal else file,
             stderr=subprocess.PIPE,
             text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 import scipy.io
 from torch import Tensor, nn
 
+from edge_pose.skeleton import MPII16
 from training.datasets.generated import write_generated
 from training.recipe import Recipe, parse_recipe
 from training.registry import MODELS, register_model
@@ -100,6 +102,27 @@ def coco(tmp_path: Path) -> Path:
         json.dumps({"images": images, "annotations": entries})
     )
     return tmp_path / "data"
+
+
+Shares = dict[str, float]
+
+
+@pytest.fixture
+def percent_correct() -> Callable[..., Shares]:
+    """Return a function that counts (N, 16) `present` and `right` joint by joint, in percent."""
+
+    def count(present: Any, right: Any) -> Shares:
+        shares = {}
+        for joint, name in enumerate(MPII16.keypoints):
+            hits = [bool(r[joint]) for p, r in zip(present, right, strict=True) if p[joint]]
+            shares[name] = 100 * hits.count(True) / len(hits)
+        twelve = [name for name in shares if name.startswith(("right_", "left_"))]
+        fourteen = [*twelve, "head_top", "upper_neck"]
+        shares["mean12"] = statistics.mean(shares[name] for name in twelve)
+        shares["mean14"] = statistics.mean(shares[name] for name in fourteen)
+        return shares
+
+    return count
 
 
 @pytest.fixture

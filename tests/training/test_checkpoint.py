@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from training.checkpoint import (
@@ -39,6 +42,28 @@ def test_round_trip(tiny_model: str, tmp_path: Path, half: bool) -> None:
         assert tensor.dtype == state[name].dtype
         assert torch.allclose(tensor, state[name], atol=1e-3 if half else 0)
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["x.safetensors"]
+
+
+def test_a_file_that_is_replaced_meanwhile_is_not_mixed(
+    tiny_model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = get_model(tiny_model).build().state_dict()
+    file, later = tmp_path / "x.safetensors", tmp_path / "later.safetensors"
+    save_checkpoint(file, state, info(tiny_model))
+    newer = {name: tensor + 1 for name, tensor in state.items()}
+    save_checkpoint(later, newer, replace(info(tiny_model), epochs=3))
+
+    def open_and_replace(*arguments: Any, **options: Any) -> Any:
+        opened = safe_open(*arguments, **options)
+        if later.exists():
+            later.replace(file)
+        return opened
+
+    monkeypatch.setattr("training.checkpoint.safe_open", open_and_replace)
+    model, read = load_checkpoint(file)
+    assert read.epochs == 2
+    assert all(torch.equal(t, state[name]) for name, t in model.state_dict().items())
+    assert load_checkpoint(file)[1].epochs == 3
 
 
 @pytest.mark.parametrize("indices", [[], [0], [7], [8, 9, 4000], list(range(0, 999, 7))])
@@ -76,3 +101,26 @@ def test_a_damaged_resume_state_is_refused(tmp_path: Path) -> None:
     (tmp_path / "resume.pt").write_bytes(data[: len(data) // 2])
     with pytest.raises(CheckpointError, match="not a resumable state"):
         load_resume(tmp_path / "resume.pt")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"garbage", b"\x80\x02garbage", b"(garbage", b"PK\x03\x04garbage", bytes(range(256))],
+)
+def test_garbage_is_not_a_resume_state(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "resume.pt").write_bytes(data)
+    with pytest.raises(CheckpointError, match="not a resumable state") as error:
+        load_resume(tmp_path / "resume.pt")
+    assert "\n" not in str(error.value)
+
+
+def test_another_torch_file_is_not_a_resume_state(tmp_path: Path) -> None:
+    torch.save([1, 2], tmp_path / "resume.pt")
+    with pytest.raises(CheckpointError, match="found a list, expected a dict"):
+        load_resume(tmp_path / "resume.pt")
+
+
+@pytest.mark.parametrize("packed", ["A", "no bits!", "ä", "8A==\n", 3, None])
+def test_what_are_no_packed_persons(packed: Any) -> None:
+    with pytest.raises(CheckpointError, match="trained_on: not a base64 bit set"):
+        unpack_persons(packed)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import edge_pose
 from edge_pose.preprocess import InputSpec
+from edge_pose.skeleton import MPII16
 from edge_pose.types import FloatArray
 from training.checkpoint import pack_persons
 from training.datasets import DatasetError, Person, load_dataset
 from training.evaluate import ArtifactPredictor, measure, open_predictor, predict, unseen_persons
-from training.samples import MIRROR
+from training.samples import MIRROR, read_image
 from training.targets import gaussian_targets
 
 
@@ -93,11 +97,24 @@ def test_lspet_measures_whoever_was_not_trained_on(lspet: Path) -> None:
         unseen_persons("lspet", lspet, {"lspet": everybody})
 
 
-def test_an_artifact_is_measured_through_its_runtime(tiny_artifact: Path, generated: Path) -> None:
+def test_an_artifact_is_measured_as_a_device_runs_it(
+    tiny_artifact: Path, generated: Path, percent_correct: Callable[..., dict[str, float]]
+) -> None:
     predictor, opened = open_predictor(str(tiny_artifact))
     assert isinstance(predictor, ArtifactPredictor)
+    assert opened.manifest.gate.passed  # type: ignore[union-attr]
     persons = held_out(generated)
+    # The truth is where a device finds the joints, moved away by four thresholds for some of them.
+    right = np.random.default_rng(1).random((len(persons), 16)) < 0.6
+    with edge_pose.load(tiny_artifact) as estimator:
+        for i, person in enumerate(persons):
+            pose = estimator.estimate(read_image(person.image), person.region((64, 64)))
+            away = np.where(right[i], 0.0, 2 * person.unit_px)[:, None] * (1, 0)
+            truth = (pose.keypoints + away).astype(np.float32)
+            persons[i] = dataclasses.replace(person, keypoints=truth)
+    expected = percent_correct([p.present for p in persons], right)
     result = measure(predictor, persons, flip_test=False)
     assert result.n_persons == 8
-    assert 0 <= result.mean14 <= 100
-    assert opened.manifest.gate.passed  # type: ignore[union-attr]
+    assert result.mean14 == pytest.approx(expected["mean14"])
+    assert result.mean12 == pytest.approx(expected["mean12"])
+    assert result.per_joint == pytest.approx({name: expected[name] for name in MPII16.keypoints})

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import read_info, unpack_persons
 from training.recipe import Recipe
-from training.trainer import Trainer
+from training.trainer import Trainer, trim_log
 
 
 def train(recipe: Recipe, data: Path, out: Path, until: int | None = None) -> Trainer:
@@ -53,6 +53,63 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     one, two = (load_file(t.paths.weights) for t in (straight, halting))
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert losses(tmp_path / "straight") == losses(tmp_path / "halting")
+
+
+@pytest.mark.parametrize("moment", ["save_checkpoint", "save_resume"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_kill_at_the_end_of_an_epoch_leaves_no_trace(
+    recipe: Any,
+    generated: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
+    epoch: int,
+) -> None:
+    straight = train(recipe(), generated, tmp_path / "straight")
+    killed = tmp_path / "killed"
+    if epoch == 2:
+        train(recipe(), generated, killed, until=1)
+
+    def kill(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"training.trainer.{moment}", kill)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe(), generated, killed)
+    again = train(recipe(), generated, killed)
+    assert losses(killed) == losses(tmp_path / "straight")
+    assert again.step == straight.step
+    one, two = (load_file(t.paths.weights) for t in (straight, again))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+@pytest.mark.parametrize("state", [0, 1, 2, 3])
+@pytest.mark.parametrize("torn", ["", "\n", '{"epoch": 4, "lo', '{"epoch": 4, "loss": 1}\n'])
+def test_the_log_ends_where_the_state_does(tmp_path: Path, state: int, torn: str) -> None:
+    file = tmp_path / "log.jsonl"
+    lines = [f'{{"epoch": {epoch}, "loss": 0.5}}\n' for epoch in (1, 2, 3)]
+    file.write_text("".join([*lines, torn]))
+    trim_log(file, state)
+    assert file.read_text() == "".join(lines[:state])
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_log_of_the_past_loses_its_repeated_epoch(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    trim_log(file, 1)
+    assert not file.exists()
+    file.write_text('{"epoch": 1}\n{"epoch": 2, "lost": 1}\n{"epoch": 2}\n')
+    trim_log(file, 2)
+    assert file.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
+
+
+def test_a_state_of_something_else_does_not_start(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    torch.save({"epoch": 3}, tmp_path / "resume.pt")
+    with pytest.raises(EdgePoseError, match="belongs to another recipe"):
+        train(recipe(), generated, tmp_path)
 
 
 def test_loading_in_a_process_gives_the_same_run(

@@ -12,26 +12,18 @@ from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from edge_pose.preprocess import MPII_PERSON_HEIGHT_PX
+from edge_pose.metrics.pck import HEAD_BOX_FACTOR
 from edge_pose.skeleton import MPII16
+from edge_pose.stick_figure import HEAD, LimbAngles, stick_figure
 from edge_pose.types import FloatArray, Image
 from training.datasets.base import DatasetError
-from training.datasets.mpii import CENTER_SHIFT
+from training.datasets.mpii import CENTER_SHIFT, PERSON_HEIGHT_PX
 
 MARKER = "GENERATED.txt"
 MISSING_SHARE = 0.05  # of the joints are marked as not annotated
-HEAD_BOX_FACTOR = 0.6  # MPII's head size is 0.6 times the diagonal of the head box
 JPEG_QUALITY = 90
-
-# Segment lengths over the body height, after Drillis and Contini (1966).
-SHANK, THIGH, TRUNK, NECK, HEAD = 0.245, 0.245, 0.29, 0.05, 0.13
-UPPER_ARM, FOREARM = 0.186, 0.146
-HALF_HIPS, HALF_SHOULDERS = 0.07, 0.11
 HEAD_WIDTH = 0.7  # over its height
-
-Point = NDArray[np.float64]
 
 
 def write_generated(
@@ -98,7 +90,7 @@ def _annotation(
     inside = ((points > 0) & (points < np.array(size) - 1)).all(axis=1)
     missing = ~inside | (rng.random(len(points)) < MISSING_SHARE)
     joints = np.where(missing[:, None], 0.0, points)
-    scale = body_px / MPII_PERSON_HEIGHT_PX
+    scale = body_px / PERSON_HEIGHT_PX
     x, y = (points.min(axis=0) + points.max(axis=0)) / 2
     return {
         "dataset": "generated",
@@ -118,41 +110,17 @@ def _annotation(
 
 def _pose(rng: np.random.Generator) -> FloatArray:
     """Return (16, 2) points around the pelvis in body heights, y down; facing the camera."""
-    lean = float(rng.normal(0, 0.2))
-    up = _rotate(np.array([0.0, -1.0]), lean)
-    across = _rotate(np.array([1.0, 0.0]), lean)
-    thorax = TRUNK * up
-    neck = thorax + NECK * up
-    points = {
-        "pelvis": np.zeros(2),
-        "thorax": thorax,
-        "upper_neck": neck,
-        "head_top": neck + HEAD * _rotate(up, float(rng.normal(0, 0.15))),
-    }
-    # The person's right side is on the left of the picture.
-    for side, sign in (("right", -1.0), ("left", 1.0)):
-        hip, shoulder = sign * HALF_HIPS * across, thorax + sign * HALF_SHOULDERS * across
-        thigh = rng.uniform(-0.15, 0.9)
-        shank = thigh - rng.uniform(0.0, 0.9)
-        upper_arm = rng.uniform(0.1, 2.6)
-        forearm = upper_arm + rng.uniform(-0.3, 1.8)
-        knee = hip + THIGH * _down(sign * thigh)
-        elbow = shoulder + UPPER_ARM * _down(sign * upper_arm)
-        points |= {f"{side}_hip": hip, f"{side}_knee": knee}
-        points |= {f"{side}_ankle": knee + SHANK * _down(sign * shank)}
-        points |= {f"{side}_shoulder": shoulder, f"{side}_elbow": elbow}
-        points |= {f"{side}_wrist": elbow + FOREARM * _down(sign * forearm)}
-    return np.array([points[name] for name in MPII16.keypoints], np.float32)
+    lean_rad, head_rad = float(rng.normal(0, 0.2)), float(rng.normal(0, 0.15))
+    right, left = _limbs(rng), _limbs(rng)
+    return stick_figure(right, left, lean_rad=lean_rad, head_rad=head_rad)
 
 
-def _rotate(vector: Point, angle_rad: float) -> Point:
-    cos, sin = math.cos(angle_rad), math.sin(angle_rad)
-    return np.array([[cos, -sin], [sin, cos]]) @ vector
-
-
-def _down(angle_rad: float) -> Point:
-    """Return the unit vector that points down, turned towards +x by the angle."""
-    return np.array([math.sin(angle_rad), math.cos(angle_rad)])
+def _limbs(rng: np.random.Generator) -> LimbAngles:
+    thigh = rng.uniform(-0.15, 0.9)
+    shank = thigh - rng.uniform(0.0, 0.9)
+    upper_arm = rng.uniform(0.1, 2.6)
+    forearm = upper_arm + rng.uniform(-0.3, 1.8)
+    return LimbAngles(thigh, shank, upper_arm, forearm)
 
 
 def _background(rng: np.random.Generator, width: int, height: int) -> Image:

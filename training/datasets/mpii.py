@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pose.preprocess import MPII_PERSON_HEIGHT_PX
 from edge_pose.types import FloatArray
 from training.datasets.base import NUM_JOINTS, DatasetError, Person, require
 
+PERSON_HEIGHT_PX = 200.0  # the unit of `scale_provided`
 CROP_PADDING = 1.25
 CENTER_SHIFT = 15.0  # px per unit of scale: `objpos` sits above the middle of the person
 
@@ -53,7 +53,7 @@ def _person(index: int, entry: dict[str, Any], images: Path) -> Person:
         keypoints=joints[:, :2],
         present=present,
         center=(x, y + CENTER_SHIFT * scale),
-        side=MPII_PERSON_HEIGHT_PX * scale * CROP_PADDING,
+        side=PERSON_HEIGHT_PX * scale * CROP_PADDING,
         unit_px=float(entry.get("head_size", "nan")),
         held_out=bool(entry["isValidation"]),
         others=_others(entry.get("joint_others")),

@@ -19,6 +19,7 @@ class FakeMeter:
     name = "fake"
     source = "measured"
     detail = "rail VDD"
+    averages = False
 
     def __init__(self, readings: Iterable[float | Exception]) -> None:
         self.readings = iter(readings)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import pytest
 
 from edge_pose.broker import embedded_broker, free_port
 from edge_pose.config import MqttConfig
-from edge_pose.messages import MessageContext
+from edge_pose.messages import MessageContext, poses_message
+from edge_pose.publishers.base import Publisher
 from edge_pose.subscriber import Received, Subscriber
 from edge_pose.types import Frame, FrameResult, Pose
 
@@ -60,6 +61,29 @@ def make_result() -> Callable[..., FrameResult]:
         return FrameResult(Frame(image, index, at, 1.0 + index / 25), poses, {}, 0.0123, 0)
 
     return make
+
+
+@pytest.fixture
+def publish(
+    context: MessageContext, make_result: Callable[..., FrameResult]
+) -> Callable[..., None]:
+    """Give a publisher some frames: `publish(publisher, range(5), pause_s=0.01, key=value)`."""
+
+    def publish(
+        publisher: Publisher,
+        frames: Iterable[int],
+        *,
+        persons: int = 1,
+        pause_s: float = 0.0,
+        **changes: object,
+    ) -> None:
+        for index in frames:
+            result = make_result(index, persons=persons)
+            publisher.poses(result, {**poses_message(result, context), **changes})
+            if pause_s:
+                time.sleep(pause_s)
+
+    return publish
 
 
 class Mosquitto:

@@ -91,6 +91,69 @@ def test_a_full_device(
     assert "No space left on device" in record.getMessage()
 
 
+def lines_after_appending(path: Path, count: int = 2) -> list[int]:
+    publisher = JsonlPublisher(path, overwrite=False, append=True)
+    for number in range(100, 100 + count):
+        publisher.poses(None, {"number": number})
+    assert publisher.close().sent == count
+    return [json.loads(line)["number"] for line in path.read_bytes().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (None, []),  # no file
+        (b"", []),
+        (b'{"number":1}\n{"number":2}\n', [1, 2]),
+        (b'{"number":1}\n{"numb', [1]),
+        (b'{"number":1}\n{"number":2}', [1, 2]),  # only the newline was lost
+        (b'{"numb', []),
+        (b'{"number":1}\n{"number":2,"text":"\xc3', [1]),  # half a character
+    ],
+)
+def test_appending_goes_on_after_the_last_whole_line(
+    tmp_path: Path, content: bytes | None, kept: list[int]
+) -> None:
+    path = tmp_path / "new" / "poses.jsonl"
+    if content is not None:
+        path.parent.mkdir()
+        path.write_bytes(content)
+    assert lines_after_appending(path) == [*kept, 100, 101]
+    assert lines_after_appending(path, 1) == [*kept, 100, 101, 100]
+
+
+def test_appending_to_a_long_file_that_was_cut_off(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "poses.jsonl"
+    whole = b'{"number":1,"padding":"' + b"x" * 1000 + b'"}\n'
+    path.write_bytes(whole * 2000 + whole[:500])
+    assert lines_after_appending(path) == [1] * 2000 + [100, 101]
+    assert caplog.messages == [f"{path}: half a line at the end was cut off (500 bytes)"]
+
+
+@pytest.mark.parametrize("content", [b"my thesis", b"{" + b"x" * 3_000_000, b"a,b\n1,2"])
+def test_a_file_of_something_else_is_not_appended_to(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "poses.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(PublisherError, match="does not end with a pose message"):
+        JsonlPublisher(path, append=True)
+    assert path.read_bytes() == content
+
+
+def test_disk_full_while_appending(tmp_path: Path) -> None:
+    path = tmp_path / "poses.jsonl"
+    path.write_bytes(b'{"number":-1}\n{"num')
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10_500, 10_500))\n"
+    program = WRITE_FOR_EVER.replace("argv[1]))", "argv[1]), append=True)")
+    assert program != WRITE_FOR_EVER
+    command = [sys.executable, "-c", limit + program, str(path), "50"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = path.read_bytes().splitlines()
+    assert [json.loads(line)["number"] for line in lines] == [-1, *range(10)]
+    assert done.stdout.split() == ["10", "40"]
+
+
 def test_paths_that_cannot_be_written(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("x")
@@ -110,6 +173,7 @@ def test_publishers_by_name() -> None:
     assert publisher_class("jsonl") is JsonlPublisher
     for name in PUBLISHERS:
         assert publisher_class(name).name == name
+        assert isinstance(publisher_class(name).dropped, property)
     with pytest.raises(UsageError, match="did you mean 'jsonl'"):
         publisher_class("json")
 

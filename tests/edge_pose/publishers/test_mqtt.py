@@ -44,7 +44,7 @@ def test_every_kind_of_message_arrives_and_is_valid(
     broker: MqttConfig,
     qos: int,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
@@ -52,9 +52,7 @@ def test_every_kind_of_message_arrives_and_is_valid(
     publisher = MqttPublisher(broker.model_copy(update={"qos": qos}), context)
     publisher.state(state_message(context, "running"))
     publisher.stats(stats(context))
-    for index in range(20):
-        result = make_result(index, persons=2)
-        publisher.poses(result, poses_message(result, context))
+    publish(publisher, range(20), persons=2)
     report = publisher.close()
     until(lambda: len(ear.received) == 24)
     assert (report.sent, report.dropped) == (20, 0)
@@ -73,17 +71,14 @@ def test_every_kind_of_message_arrives_and_is_valid(
 def test_a_file_loses_nothing_however_fast_it_is(
     broker: MqttConfig,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
     ear = listen_to(broker)
     config = broker.model_copy(update={"queue_size": 16})
     publisher = MqttPublisher(config, context, block_s=30)
-    result = make_result()
-    message = poses_message(result, context)
-    for index in range(3000):
-        publisher.poses(result, {**message, "frame": index})
+    publish(publisher, range(3000))
     report = publisher.close()
     assert (report.sent, report.dropped) == (3000, 0)
     until(lambda: len(ear.received) >= 3002)
@@ -109,14 +104,13 @@ def test_status_and_state_are_kept_for_late_subscribers(
 def test_own_topic_prefix(
     broker: MqttConfig,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
     ear = listen_to(broker, "site/7/#")
     publisher = MqttPublisher(broker.model_copy(update={"topic_prefix": "site/7"}), context)
-    result = make_result()
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     publisher.close()
     until(lambda: len(ear.received) == 3)
     assert ear.received[1].topic == "site/7/device-1/camera0/poses"
@@ -125,7 +119,7 @@ def test_own_topic_prefix(
 def test_two_processes_of_a_device_do_not_flap(
     broker: MqttConfig,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
@@ -133,9 +127,8 @@ def test_two_processes_of_a_device_do_not_flap(
     first, second = MqttPublisher(broker, context), MqttPublisher(broker, context)
     until(lambda: first.connected and second.connected)
     for index in range(30):
-        result = make_result(index)
-        first.poses(result, poses_message(result, context))
-        second.poses(result, poses_message(result, context))
+        publish(first, [index])
+        publish(second, [index])
         time.sleep(0.005)
     until(lambda: len(ear.frames()) == 60)
     assert ear.states() == ["online", "online"]  # neither threw the other out
@@ -175,16 +168,14 @@ def test_last_will_of_a_killed_process(
 
 def test_without_a_broker_poses_go_on_and_drops_are_counted(
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     config = MqttConfig(host="127.0.0.1", port=1, queue_size=10)
     caplog.set_level("INFO")
     publisher = MqttPublisher(config, context, backoff_s=FAST)
     publisher.state(state_message(context, "running"))
-    result = make_result()
-    for _ in range(50):
-        publisher.poses(result, poses_message(result, context))
+    publish(publisher, range(50))
     time.sleep(0.5)  # several attempts
     assert publisher.dropped == 40
     assert not publisher.connected
@@ -198,20 +189,18 @@ def test_without_a_broker_poses_go_on_and_drops_are_counted(
 
 @pytest.mark.timeout(60)  # and not 100 times 1 s
 def test_a_blocking_run_without_a_broker_is_held_up_once(
-    context: MessageContext, make_result: Callable[..., FrameResult]
+    context: MessageContext, publish: Callable[..., None]
 ) -> None:
     config = MqttConfig(host="127.0.0.1", port=1, queue_size=1)
     publisher = MqttPublisher(config, context, block_s=1, backoff_s=FAST)
-    result = make_result()
-    for _ in range(100):
-        publisher.poses(result, poses_message(result, context))
+    publish(publisher, range(100))
     assert publisher.close().dropped == 100
 
 
 def test_broker_killed_and_restarted(
     mosquitto: Callable[..., Any],
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
@@ -221,22 +210,16 @@ def test_broker_killed_and_restarted(
     caplog.set_level("INFO", "edge_pose.publishers.mqtt")
     publisher = MqttPublisher(config, context, backoff_s=FAST)
     publisher.state(state_message(context, "running"))
-    result = make_result()
-    for _ in range(10):
-        publisher.poses(result, poses_message(result, context))
-        time.sleep(0.01)
+    publish(publisher, range(10), pause_s=0.01)
     until(lambda: publisher.sent == 10)
     process.kill()
     until(lambda: not publisher.connected)
-    for index in range(10, 30):
-        publisher.poses(result, {**poses_message(result, context), "frame": index})
+    publish(publisher, range(10, 30))
     time.sleep(0.5)
     process.start()
     ear = listen_to(config)
     until(lambda: publisher.sent == 15)  # the five that were kept
-    for index in range(30, 33):
-        publisher.poses(result, {**poses_message(result, context), "frame": index})
-        time.sleep(0.02)
+    publish(publisher, range(30, 33), pause_s=0.02)
     until(lambda: 32 in ear.frames())
     report = publisher.close()
     assert report.sent + report.dropped == 33
@@ -256,7 +239,7 @@ def test_broker_killed_and_restarted(
 def test_unacknowledged_messages_are_repeated(
     mosquitto: Callable[..., Any],
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     until: Callable[..., None],
 ) -> None:
     process = mosquitto()
@@ -264,9 +247,7 @@ def test_unacknowledged_messages_are_repeated(
     publisher = MqttPublisher(config, context, backoff_s=FAST)
     until(lambda: publisher.connected)
     process.process.send_signal(signal.SIGSTOP)
-    result = make_result()
-    for index in range(20):
-        publisher.poses(result, {**poses_message(result, context), "frame": index})
+    publish(publisher, range(20))
     time.sleep(0.2)
     assert publisher.sent == 0
     process.kill()
@@ -280,7 +261,7 @@ def test_unacknowledged_messages_are_repeated(
 def test_a_stalled_broker_does_not_stop_the_frame_loop(
     mosquitto: Callable[..., Any],
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     until: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -289,11 +270,7 @@ def test_a_stalled_broker_does_not_stop_the_frame_loop(
     publisher = MqttPublisher(config, context, close_s=0.3)
     until(lambda: publisher.connected)
     process.process.send_signal(signal.SIGSTOP)
-    result = make_result()
-    big = {**poses_message(result, context), "padding": "x" * 1_000_000}
-    for _ in range(40):
-        publisher.poses(result, big)
-        time.sleep(0.005)
+    publish(publisher, range(40), pause_s=0.005, padding="x" * 1_000_000)
     until(lambda: publisher.dropped > 0)
     report = publisher.close()
     assert report.sent + report.dropped == 40
@@ -304,36 +281,34 @@ def test_a_stalled_broker_does_not_stop_the_frame_loop(
 def test_one_picture_and_out(
     broker: MqttConfig,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
     ear = listen_to(broker)
     publisher = MqttPublisher(broker, context)
-    result = make_result(7)
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [7])
     assert publisher.close().sent == 1  # although nothing was connected yet
     until(lambda: ear.states() == ["online", "offline"])
     assert ear.frames() == [7]
 
 
 def test_a_message_that_is_not_json_is_an_error_and_counted(
-    broker: MqttConfig, context: MessageContext, make_result: Callable[..., FrameResult]
+    broker: MqttConfig, context: MessageContext, publish: Callable[..., None]
 ) -> None:
     publisher = MqttPublisher(broker, context)
-    result = make_result()
     with pytest.raises(PublisherError, match="cannot be written as JSON"):
-        publisher.poses(result, {"score": math.nan})
-    publisher.poses(result, poses_message(result, context))
+        publish(publisher, [0], score=math.nan)
+    publish(publisher, [1])
     report = publisher.close()
     assert (report.sent, report.dropped) == (1, 1)
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [2])
     assert publisher.close().dropped == 2  # after the end nothing is sent
 
 
 def test_a_server_that_does_not_speak_mqtt(
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     code = (
@@ -349,8 +324,7 @@ def test_a_server_that_does_not_speak_mqtt(
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as server:
         port = int(server.stdout.readline())
         publisher = MqttPublisher(MqttConfig(host="127.0.0.1", port=port), context, backoff_s=FAST)
-        result = make_result()
-        publisher.poses(result, poses_message(result, context))
+        publish(publisher, [0])
         time.sleep(0.5)
         assert publisher.close().dropped == 1
         server.kill()

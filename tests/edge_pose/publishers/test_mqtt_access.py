@@ -14,11 +14,10 @@ from pydantic import SecretStr
 from edge_pose.broker import embedded_broker
 from edge_pose.config import MqttConfig
 from edge_pose.errors import PublisherError
-from edge_pose.messages import MessageContext, poses_message
+from edge_pose.messages import MessageContext
 from edge_pose.mqtt_access import unique_client_id
 from edge_pose.publishers.mqtt import MqttPublisher
 from edge_pose.subscriber import Subscriber
-from edge_pose.types import FrameResult
 
 FAST = (0.05, 0.2)
 WORDS = "correct horse"
@@ -70,7 +69,7 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_wrong_password_gives_one_line_and_the_right_one_works(
     mosquitto: Callable[..., Any],
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     until: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -78,8 +77,7 @@ def test_wrong_password_gives_one_line_and_the_right_one_works(
     process = mosquitto(users={"camera": WORDS})
     wrong = config_for(process.port, username="camera", password="wrong-" + WORDS)
     publisher = MqttPublisher(wrong, context, backoff_s=FAST)
-    result = make_result()
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     until(lambda: any("refused" in line for line in lines_of(caplog)))
     assert not publisher.connected
     caplog_count = len(lines_of(caplog))
@@ -93,14 +91,14 @@ def test_wrong_password_gives_one_line_and_the_right_one_works(
 
     right = config_for(process.port, username="camera", password=WORDS)
     publisher = MqttPublisher(right, context)
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     assert publisher.close().sent == 1
     assert WORDS not in caplog.text
 
 
 def test_a_password_that_is_corrected_later(
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     until: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -111,15 +109,14 @@ def test_a_password_that_is_corrected_later(
         until(lambda: any("refused" in line for line in lines_of(caplog)))
     with embedded_broker(port=address.port, users={"camera": WORDS}):
         until(lambda: publisher.connected)
-        result = make_result()
-        publisher.poses(result, poses_message(result, context))
+        publish(publisher, [0])
         assert publisher.close().sent == 1
 
 
 def test_password_from_the_first_line_of_a_file(
     mosquitto: Callable[..., Any],
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     tmp_path: Path,
 ) -> None:
     process = mosquitto(users={"camera": WORDS})
@@ -128,8 +125,7 @@ def test_password_from_the_first_line_of_a_file(
     publisher = MqttPublisher(
         config_for(process.port, username="camera", password_file=file), context
     )
-    result = make_result()
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     assert publisher.close().sent == 1
 
 
@@ -137,7 +133,7 @@ def test_tls_with_a_trusted_ca(
     tls_broker: Callable[..., Any],
     certificates: Path,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     listen_to: Callable[..., Any],
     until: Callable[..., None],
 ) -> None:
@@ -147,9 +143,7 @@ def test_tls_with_a_trusted_ca(
     )
     ear = listen_to(config)
     publisher = MqttPublisher(config, context, block_s=5)
-    result = make_result(persons=5)
-    for index in range(200):
-        publisher.poses(result, {**poses_message(result, context), "frame": index})
+    publish(publisher, range(200), persons=5)
     assert publisher.close().sent == 200
     until(lambda: len(ear.frames()) == 200)
 
@@ -166,7 +160,7 @@ def test_tls_is_verified(
     tls_broker: Callable[..., Any],
     certificates: Path,
     context: MessageContext,
-    make_result: Callable[..., FrameResult],
+    publish: Callable[..., None],
     until: Callable[..., None],
     caplog: pytest.LogCaptureFixture,
     server: str,
@@ -178,8 +172,7 @@ def test_tls_is_verified(
         process.port, tls=True, ca_file=ca and certificates / ca, username="camera", password=WORDS
     )
     publisher = MqttPublisher(config, context, backoff_s=FAST)
-    result = make_result()
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     until(lambda: any(reason in line for line in lines_of(caplog)))
     report = publisher.close()
     assert (report.sent, report.dropped) == (0, 1)
@@ -191,15 +184,14 @@ def test_tls_is_verified(
 
 
 def test_tls_verification_can_be_switched_off(
-    tls_broker: Callable[..., Any], context: MessageContext, make_result: Callable[..., FrameResult]
+    tls_broker: Callable[..., Any], context: MessageContext, publish: Callable[..., None]
 ) -> None:
     process = tls_broker("stranger")
     config = config_for(
         process.port, tls=True, tls_insecure=True, username="camera", password=WORDS
     )
     publisher = MqttPublisher(config, context)
-    result = make_result()
-    publisher.poses(result, poses_message(result, context))
+    publish(publisher, [0])
     assert publisher.close().sent == 1
 
 

@@ -25,29 +25,14 @@ def two_people() -> Path:
     return CLIPS / "two_people.mp4"
 
 
-def _index_first(data: bytes) -> bytes:
-    """Move the moov box of an MP4 file in front of its data, as for streaming."""
-    moov_at, mdat_at = data.index(b"moov") - 4, data.index(b"mdat") - 4
-    moov = bytearray(data[moov_at:])
-    table = moov.index(b"stco")
-    (count,) = struct.unpack_from(">I", moov, table + 8)
-    for place in range(table + 12, table + 12 + 4 * count, 4):
-        (offset,) = struct.unpack_from(">I", moov, place)
-        struct.pack_into(">I", moov, place, offset + len(moov))
-    return data[:mdat_at] + bytes(moov) + data[mdat_at:moov_at]
-
-
 @pytest.fixture
-def index_first() -> Callable[[bytes], bytes]:
-    return _index_first
-
-
-@pytest.fixture
-def truncated(walking: Path, tmp_path: Path) -> Callable[[float], Path]:
+def truncated(
+    walking: Path, tmp_path: Path, index_first: Callable[[bytes], bytes]
+) -> Callable[[float], Path]:
     """Return a function that keeps a part of a clip whose index comes first."""
 
     def cut(part: float) -> Path:
-        data = _index_first(walking.read_bytes())
+        data = index_first(walking.read_bytes())
         file = tmp_path / "clip.mp4"
         file.write_bytes(data[: round(len(data) * part)])
         return file

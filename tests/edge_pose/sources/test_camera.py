@@ -34,12 +34,15 @@ class FakeCapture:
         self.shown: queue.Queue[np.ndarray | None] = queue.Queue()
         self.released = threading.Event()
         self.requests: dict[int, float] = {}
+        self.failures: list[Exception] = []  # raised by the next reads
         self.image: np.ndarray | None = None
 
     def isOpened(self) -> bool:  # noqa: N802
         return self.opened
 
     def grab(self) -> bool:
+        if self.failures:
+            raise self.failures.pop(0)
         while not self.released.is_set():
             try:
                 self.image = self.shown.get(timeout=0.005)
@@ -280,6 +283,82 @@ def test_close_interrupts_the_wait_for_a_reconnection() -> None:
     capture.shown.join()
     source.close()
     assert not source._thread.is_alive()
+
+
+def test_reads_that_opencv_aborts_are_failed_reads(closing: list[CameraSource]) -> None:
+    first, again = FakeCapture(), FakeCapture()
+    first.failures = [cv2.error("unplugged")] * 3
+    rig = Rig(first, again)
+    source = rig.source()
+    closing.append(source)
+    again.shown.put(picture(2))
+    assert int(next(source.frames()).image[0, 0, 0]) == 2
+    assert rig.delays == [0.5]
+    assert first.released.is_set()
+
+
+def test_reconnection_that_opencv_aborts_is_tried_again(
+    closing: list[CameraSource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, odd, again = FakeCapture(), FakeCapture(), FakeCapture()
+    rig = Rig(first, odd, again)
+
+    def fail(*_: object) -> bool:
+        raise cv2.error("unplugged")
+
+    monkeypatch.setattr(odd, "set", fail)
+    source = rig.source()
+    closing.append(source)
+    first.failures = [cv2.error("unplugged")] * 3
+    first.shown.put(None)
+    again.shown.put(picture(2))
+    assert int(next(source.frames()).image[0, 0, 0]) == 2
+    assert rig.delays == [0.5, 1.0]
+
+
+def test_any_other_failure_reaches_the_reader_in_one_line(closing: list[CameraSource]) -> None:
+    capture = FakeCapture()
+    source = Rig(capture).source()
+    closing.append(source)
+    frames = source.frames()
+    capture.shown.put(picture(1))
+    next(frames)
+    capture.failures = [MemoryError("no space for\n a picture")]
+    capture.shown.put(None)
+    with pytest.raises(SourceError) as caught:
+        next(frames)
+    assert str(caught.value) == "camera 0: MemoryError: no space for a picture"
+    assert capture.released.is_set()
+
+
+def test_no_error_after_close() -> None:
+    capture = FakeCapture()
+    capture.failures = [ValueError("odd")]
+    source = Rig(capture).source()
+    assert capture.released.wait(20)
+    source.close()
+    assert list(source.frames()) == []
+
+
+def test_close_ends_a_waiting_reader_while_the_driver_is_still_stuck(
+    closing: list[CameraSource],
+) -> None:
+    capture = FakeCapture()  # its read returns when the test is over
+    source = Rig(capture).source()
+    closing.append(source)
+    ended = threading.Event()
+    reader = threading.Thread(target=lambda: (list(source.frames()), ended.set()))
+    reader.start()
+    closers = [threading.Thread(target=source.close) for _ in range(2)]
+    for closer in closers:
+        closer.start()
+    assert ended.wait(20)
+    assert source._thread.is_alive()  # the reader ended before the driver let go
+    assert not capture.released.is_set()  # and nobody took the device away under it
+    capture.released.set()
+    for thread in (reader, *closers):
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_missing_camera_lists_those_found(tmp_path: Path) -> None:

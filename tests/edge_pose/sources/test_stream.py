@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edge_pose.errors import SourceError
-from edge_pose.sources.stream import StreamSource, public_url
+from edge_pose.sources.stream import StreamSource
 
 
 class Server(ThreadingHTTPServer):
@@ -132,7 +132,3 @@ def test_unknown_scheme() -> None:
 def test_malformed_url() -> None:
     with pytest.raises(SourceError, match="not a valid address"):
         StreamSource("rtsp://[::1")
-
-
-def test_public_url() -> None:
-    assert public_url("rtsp://u:p%40@cam.local:554/s1?x=1#y") == "rtsp://cam.local:554/s1"

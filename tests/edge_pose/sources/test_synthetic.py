@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -105,6 +106,18 @@ def test_realtime_skips_what_comes_too_late() -> None:
         indices.append(frame.index)
         now[0] += 0.26
     assert indices == [0, 2, 5, 7]
+
+
+@pytest.mark.timeout(20)  # and not 100 s, the time until the second frame
+def test_close_interrupts_the_wait_for_a_frame() -> None:
+    source = SyntheticSource(64, 64, 0.01, realtime=True)
+    frames = source.frames()
+    next(frames)
+    closer = threading.Timer(0.1, source.close)
+    closer.start()
+    assert list(frames) == []
+    closer.join()
+    source.close()
 
 
 @pytest.mark.parametrize(

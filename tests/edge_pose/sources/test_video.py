@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timezone
@@ -238,3 +239,97 @@ def test_close_ends_the_iteration(two_people: Path) -> None:
     next(frames)
     source.close()
     assert list(frames) == []
+
+
+class SlowCapture:
+    """A file whose read takes until the test lets it go on; notes a release in the middle."""
+
+    def __init__(self, capture: cv2.VideoCapture) -> None:
+        self._capture = capture
+        self.reading = threading.Event()
+        self.go_on = threading.Event()
+        self.released_while_reading = False
+        self.released = False
+
+    def grab(self) -> bool:
+        self.reading.set()
+        self.go_on.wait(20)
+        self.released_while_reading = self.released
+        return self._capture.grab()
+
+    def retrieve(self) -> tuple[bool, np.ndarray]:
+        return self._capture.retrieve()
+
+    def get(self, prop: int) -> float:
+        return self._capture.get(prop)
+
+    def release(self) -> None:
+        self.released = True
+        self._capture.release()
+
+
+def test_close_does_not_take_the_file_away_from_under_a_read(
+    two_people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = VideoSource(two_people)
+    slow = SlowCapture(source._capture)
+    monkeypatch.setattr(source, "_capture", slow)
+    frames: list[Frame] = []
+    reader = threading.Thread(target=lambda: frames.extend(source.frames()))
+    reader.start()
+    assert slow.reading.wait(20)
+    closers = [threading.Thread(target=source.close) for _ in range(2)]
+    for closer in closers:
+        closer.start()
+    assert source._stop.wait(20)
+    assert not slow.released
+    slow.go_on.set()
+    for thread in (reader, *closers):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert slow.released
+    assert not slow.released_while_reading
+    assert [frame.index for frame in frames] == [0]
+
+
+def test_close_at_any_moment_of_a_real_read(walking: Path) -> None:
+    for after in range(5):
+        source = VideoSource(walking)
+        reached = threading.Event()
+
+        def read_on(source: VideoSource, reached: threading.Event, after: int) -> None:
+            for frame in source.frames():
+                if frame.index == after:
+                    reached.set()
+
+        reader = threading.Thread(target=read_on, args=(source, reached, after))
+        reader.start()
+        assert reached.wait(20)
+        source.close()
+        reader.join(20)
+        assert not reader.is_alive()
+
+
+@pytest.mark.timeout(20)  # and not 100 s, the time until the second frame
+def test_close_interrupts_the_wait_for_a_frame_of_a_time_lapse(tmp_path: Path) -> None:
+    file = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"MJPG"), 0.01, (64, 48))
+    for i in range(3):
+        writer.write(np.full((48, 64, 3), 10 * i, np.uint8))
+    writer.release()
+    source = VideoSource(file, realtime=True)
+    assert source.frame_rate == pytest.approx(0.01)
+    frames = source.frames()
+    assert next(frames).index == 0
+    closer = threading.Timer(0.1, source.close)
+    closer.start()
+    assert list(frames) == []
+    closer.join()
+
+
+def test_closed_file_is_not_opened_again(two_people: Path) -> None:
+    source = VideoSource(two_people)
+    next(source.frames())
+    source.close()
+    assert list(source.frames()) == []
+    assert not source._capture.isOpened()
