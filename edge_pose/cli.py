@@ -35,7 +35,9 @@ cli.add_command(listen_command)
 
 @cli.command("run")
 @click.argument("source", required=False)
-@click.option("--config", type=click.Path(path_type=Path), envvar="EDGE_POSE_CONFIG", help="TOML.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), envvar="EDGE_POSE_CONFIG", help="TOML file."
+)
 @click.option("--model", help="Name of a shipped artifact, or an artifact folder.")
 @click.option("--backend", help="Inference runtime; the artifact's own by default.")
 @click.option("--threads", type=int, help="Inference threads; 0 leaves one core to capture.")
@@ -177,7 +179,7 @@ def models_command(as_json: bool) -> None:
 @click.option("--source", help="Another clip than the shipped one.")
 @click.option("--json", "as_json", is_flag=True, help="Summary as JSON on stdout.")
 def demo_command(out: Path, source: str | None, as_json: bool) -> int:
-    """Show the main job: clip → poses → embedded MQTT broker → printed and drawn."""
+    """Show the main job end to end, with a broker and a subscriber."""
     from edge_pose.demo import demo
 
     return demo(out, source, as_json=as_json)
