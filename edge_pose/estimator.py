@@ -26,6 +26,7 @@ from edge_pose.search import search_regions, without_duplicates
 from edge_pose.skeleton import KeypointFormat
 from edge_pose.types import FloatArray, Image, Pose
 
+REFINEMENTS = 2  # a coarse crop may show half of a person, the first closer look the rest
 CANDIDATE_FACTOR = 0.5  # a coarse crop with this share of the wanted score is worth a closer look
 
 
@@ -117,10 +118,14 @@ class Estimator:
         return without_duplicates(found, self.keypoint_format)
 
     def refine(self, image: Image, pose: Pose, stopwatch: Stopwatch | None = None) -> Pose:
-        """Look again at a crop that fits the pose; keep the better of the two."""
-        region = bbox_region(pose.bbox_xyxy, self.input_size, self.padding)
-        closer = self.estimate(image, region, stopwatch)
-        return closer if closer.score > pose.score else pose
+        """Look again at crops that fit the pose, as long as it gets better; return the best."""
+        for _ in range(REFINEMENTS):
+            region = bbox_region(pose.bbox_xyxy, self.input_size, self.padding)
+            closer = self.estimate(image, region, stopwatch)
+            if closer.score <= pose.score:
+                break
+            pose = closer
+        return pose
 
     def estimate(self, image: Image, region: Region, stopwatch: Stopwatch | None = None) -> Pose:
         """Find the keypoints of the person in a region.

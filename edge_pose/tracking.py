@@ -2,8 +2,8 @@
 
 The crop of a frame follows the keypoints of the frame before. When confidence falls for longer than
 `patience` frames the person counts as lost, and the picture is searched, a few crops per frame so
-that the frame rate holds, until someone is found. The search starts as soon as the followed person
-is doubtful: somebody who is plainly better to see takes over.
+that the frame rate holds, until someone is found; of several people the largest. The search starts
+as soon as the followed person is doubtful: somebody who is plainly better to see takes over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import replace
 from edge_pose.config import TrackingConfig
 from edge_pose.estimator import CANDIDATE_FACTOR, Estimator, Stopwatch
 from edge_pose.preprocess import Region, bbox_region, fit_region
-from edge_pose.search import SAME_PERSON_OKS, oks, search_regions
+from edge_pose.search import SAME_PERSON_OKS, oks, search_regions, without_duplicates
 from edge_pose.types import Image, Pose
 
 SHRINK = 0.9  # a hidden limb must not make the crop collapse: per frame it loses 10 % at most
@@ -45,12 +45,13 @@ class PersonTracker:
             stopwatch: receives the estimator's stages.
         """
         if self._region is None:
-            found = self._search(image, stopwatch)
+            found = self._search(image, stopwatch, self._config.acquire_score)
             return [] if found is None else self._follow(found, new=True)
         pose = self._estimator.estimate(image, self._region, stopwatch)
         if pose.score < self._config.acquire_score:
-            other = self._search(image, stopwatch)
-            if other is not None and other.score >= pose.score + TAKE_OVER:
+            wanted = max(self._config.acquire_score, pose.score + TAKE_OVER)
+            other = self._search(image, stopwatch, wanted)
+            if other is not None:
                 return self._follow(other, new=not self._same(pose, other))
         if pose.score >= self._config.min_score and _inside(pose, image):
             return self._follow(pose)
@@ -78,19 +79,28 @@ class PersonTracker:
         self._region, self._weak = region, 0
         return [replace(pose, id=self._id)]
 
-    def _search(self, image: Image, stopwatch: Stopwatch) -> Pose | None:
-        """Try the next few regions and look closer at the best; None where nobody is there."""
+    def _search(self, image: Image, stopwatch: Stopwatch, min_score: float) -> Pose | None:
+        """Try the next few regions and look closer at whoever seems to be there.
+
+        Returns the largest person with the wanted score, who is most likely the nearest one.
+        """
         regions = search_regions(image.shape[1], image.shape[0], self._estimator.input_size)
         first = self._next_search % len(regions)
         turn = (regions + regions)[first : first + min(self._config.search_crops, len(regions))]
         self._next_search = first + len(turn)
-        poses = [self._estimator.estimate(image, region, stopwatch) for region in turn]
-        best = max(poses, key=lambda pose: pose.score)
-        if best.score < CANDIDATE_FACTOR * self._config.acquire_score:
-            return None
-        pose = self._estimator.refine(image, best, stopwatch)
-        found = pose.score >= self._config.acquire_score and _inside(pose, image)
-        return pose if found else None
+        seen = [self._estimator.estimate(image, region, stopwatch) for region in turn]
+        seen = [pose for pose in seen if pose.score >= CANDIDATE_FACTOR * min_score]
+        people = [
+            self._estimator.refine(image, pose, stopwatch)
+            for pose in without_duplicates(seen, self._estimator.keypoint_format)
+        ]
+        people = [pose for pose in people if pose.score >= min_score and _inside(pose, image)]
+        return max(people, key=_longer_side, default=None)
+
+
+def _longer_side(pose: Pose) -> float:
+    x1, y1, x2, y2 = (float(v) for v in pose.bbox_xyxy)
+    return max(x2 - x1, y2 - y1)
 
 
 def _inside(pose: Pose, image: Image) -> bool:

@@ -72,9 +72,50 @@ def model_table() -> str:
     return "\n".join(rows)
 
 
+def speed_table() -> str:
+    """Return what the committed benchmark reports found."""
+    run, cold, peer = (
+        json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+        for name in ("run", "cold_start", "mediapipe")
+    )
+    figures, first, versus = run["summary"], cold["summary"], peer["summary"]
+    machine = f"{run['environment']['cpu_model']}, {run['environment']['cores']} cores"
+
+    def spread(values: dict[str, float], digits: int) -> str:
+        low, high = f"{values['min']:.{digits}f}", f"{values['max']:.{digits}f}"
+        return f"{values['median']:.{digits}f} ({low} to {high})"
+
+    pipeline = figures["pipeline"]
+    rows = [
+        ("whole pipeline, clip to JSONL", f"{spread(pipeline['fps'], 0)} FPS"),
+        ("network alone", f"{spread(figures['bare']['ms_per_frame'], 2)} ms"),
+        (
+            "pipeline / network alone, per frame",
+            f"{spread(figures['overhead'], 2)}; goal below 1.25",
+        ),
+        ("process start to first pose", f"{spread(first['total_s'], 2)} s; goal below 1.5 s"),
+        (
+            "pipeline / MediaPipe Pose (full), the same clip side by side",
+            f"{spread(versus['ratio'], 2)} times the FPS; goal 3",
+        ),
+        (
+            "frames with a person, ours / MediaPipe",
+            f"{versus['edge_pose_frames_with_people']['median']:.0f} /"
+            f" {versus['mediapipe_frames_with_people']['median']:.0f} of {versus['frames']}",
+        ),
+        (
+            "accuracy × FPS / W",
+            f"{spread(figures['accuracy_fps_per_watt'], 0)}, power {figures['power']['source']}",
+        ),
+    ]
+    lines = [f"| on {machine} | median (range) |", "|---|---|"]
+    return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows])
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "configuration": ("docs/configuration.md", configuration_table),
     "models": ("README.md", model_table),
+    "speed": ("README.md", speed_table),
 }
 
 

@@ -118,6 +118,16 @@ def test_a_lost_person_is_found_elsewhere_under_a_new_id(
     assert np.abs(pose.keypoints - scene.keypoints((250, 150), SPAN)).max() < 1.0
 
 
+@pytest.mark.parametrize(("left", "right"), [(SPAN, 0.7 * SPAN), (0.7 * SPAN, SPAN)])
+def test_of_two_people_the_larger_is_followed(
+    estimator: CountingEstimator, scene: Any, left: float, right: float
+) -> None:
+    # Everything is searched at once, so that both are seen in the same frame.
+    tracker = PersonTracker(estimator, CONFIG.model_copy(update={"search_crops": 32}))
+    pose = acquire(tracker, scene(SIZE).person((80, 110), left).person((240, 120), right).image)
+    assert (pose.bbox_xyxy[2] < 160) == (left > right)
+
+
 def test_somebody_plainly_better_to_see_takes_over_from_a_doubtful_person(
     estimator: CountingEstimator, scene: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
