@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -31,6 +32,7 @@ def run_command(command: click.Command, name: str) -> NoReturn:
             stream.reconfigure(errors="replace")  # a terminal without → shows ? instead
     try:
         code = command.main(prog_name=name, standalone_mode=False)
+        sys.stdout.flush()  # here, where a full disk can still be told in one line
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -48,12 +50,21 @@ def run_command(command: click.Command, name: str) -> NoReturn:
         click.echo(f"{name}: {_one_line(str(error))}", err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:  # `edge-pose … | head`
-        sys.stderr.close()
+        _forget_stdout()
         sys.exit(0)
     except OSError as error:  # for example a full disk under `> summary.json`
+        _forget_stdout()
         click.echo(f"{name}: {_one_line(str(error))}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _forget_stdout() -> None:
+    """Send what is still buffered nowhere, or the interpreter tries again at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
 
 
 def _one_line(message: str) -> str:
@@ -76,7 +87,7 @@ def common_options(command: Command) -> Command:
     )
 
 
-@contextmanager
+@contextlib.contextmanager
 def stop_on_signals(stop: threading.Event) -> Iterator[list[int]]:
     """Set `stop` at the first SIGINT or SIGTERM and note it; the second one acts as usual."""
     received: list[int] = []

@@ -229,6 +229,7 @@ class _Session:
         dropped = sum(
             publisher.dropped for publisher in self.publishers if publisher.name == "mqtt"
         )
+        energy.sample()  # up to now: the meter's own interval may be longer than this one
         message = self.figures.interval_message(self.context, energy.summary(), dropped)
         for publisher in self.publishers:
             publisher.stats(message)

@@ -55,7 +55,10 @@ def test_the_wheel_holds_the_data_and_no_tests(wheel: Path) -> None:
         wanted = {
             str(path.relative_to(ROOT)) for path in files if path.parent.name != "__pycache__"
         }
-        assert not wanted - names
+        # What was measured and trained is in the repository; the wheel stays small.
+        left_out = ("training/weights/", "benchmarks/results/")
+        assert not {name for name in wanted - names if not name.startswith(left_out)}
+    assert not [name for name in names if name.startswith(("training/weights", "benchmarks/res"))]
     for needed in (
         "edge_pose/models/hourglass_lite_s_int8/manifest.json",
         "edge_pose/samples/one_person_walking.mp4",

@@ -48,7 +48,10 @@ def plot_log(log: Path, out: Path) -> Path:
         if before["input_side"] != after["input_side"]:
             loss_axes.axvline(before["epoch"] + 0.5, color="0.7", linestyle=":")
             loss_axes.text(
-                before["epoch"] + 0.6, loss_axes.get_ylim()[1], f"{after['input_side']} px"
+                before["epoch"] + 0.7,
+                0.02,
+                f"{after['input_side']} px",
+                transform=loss_axes.get_xaxis_transform(),
             )
     measured = [e for e in epochs if "lspet_held_out" in e]
     if measured:
