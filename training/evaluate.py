@@ -114,9 +114,11 @@ def unseen_persons(
         DatasetError: nobody is left.
     """
     persons = load_dataset(dataset, data)
-    if dataset == "mpii":
-        persons = [person for person in persons if person.held_out]
     seen = unpack_persons(trained_on.get(dataset, ""))
+    if dataset == "mpii":
+        # The trainer never takes these, and MPII's annotation files number people differently:
+        # the same index is somebody else in another part of the data set.
+        persons, seen = [person for person in persons if person.held_out], set()
     unseen = [
         p for p in persons if p.index not in seen and np.isfinite(p.unit_px) and p.unit_px > 0
     ]
