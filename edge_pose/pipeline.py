@@ -71,10 +71,14 @@ class Pipeline:
         """End the iteration after the frame in work; for another thread than the iterating one."""
         self._cancelled.set()
 
+    @property
+    def _stopped(self) -> bool:
+        return self._stop.is_set() or self._cancelled.is_set()
+
     def _next(self, frames: FrameQueue) -> Frame | None:
         """Wait for a frame; None at the end of the source or when the run was stopped."""
         silent_since, stale = time.monotonic(), False
-        while not (self._stop.is_set() or self._cancelled.is_set()):
+        while not self._stopped:
             try:
                 frame = frames.get(timeout_s=0.2)
             except TimeoutError:
@@ -84,7 +88,9 @@ class Pipeline:
                 continue
             if stale:
                 self._on_stale(False)
-            return frame
+                stale = False
+            if not self._stopped:  # it may have been stopped while the frame was awaited
+                return frame
         return None
 
     def _process(self, frame: Frame, dropped: int) -> FrameResult:

@@ -136,8 +136,12 @@ def test_stop_ends_the_wait_for_a_silent_camera(estimator: Estimator, walk: list
     source.before = lambda index: index == 1 and release.wait(30)
     results = iter(Pipeline(source, estimator, CONFIG, stop=stop))
     assert next(results).frame.index == 0
-    threading.Timer(0.2, stop.set).start()
-    threading.Timer(0.4, release.set).start()
+
+    def stop_then_send_a_frame() -> None:
+        stop.set()
+        release.set()
+
+    threading.Timer(0.3, stop_then_send_a_frame).start()
     assert next(results, None) is None
 
 
