@@ -91,6 +91,61 @@ MPII16 = KeypointFormat(
     ),
 )
 
+# Leeds Sports Pose (Johnson and Everingham, BMVC 2010): MPII's joints without pelvis and thorax, in
+# LSP's order. LSP defines no sigmas: they are those of MPII16 above.
+LSP14 = KeypointFormat(
+    name="lsp14",
+    keypoints=(
+        "right_ankle",
+        "right_knee",
+        "right_hip",
+        "left_hip",
+        "left_knee",
+        "left_ankle",
+        "right_wrist",
+        "right_elbow",
+        "right_shoulder",
+        "left_shoulder",
+        "left_elbow",
+        "left_wrist",
+        "upper_neck",
+        "head_top",
+    ),
+    flip_pairs=((0, 5), (1, 4), (2, 3), (6, 11), (7, 10), (8, 9)),
+    edges=(
+        (0, 1),
+        (1, 2),
+        (2, 3),
+        (3, 4),
+        (4, 5),
+        (2, 8),
+        (3, 9),
+        (6, 7),
+        (7, 8),
+        (8, 12),
+        (12, 9),
+        (9, 10),
+        (10, 11),
+        (12, 13),
+    ),
+    sigmas=(
+        0.089,
+        0.087,
+        0.107,
+        0.107,
+        0.087,
+        0.089,
+        0.062,
+        0.072,
+        0.079,
+        0.079,
+        0.072,
+        0.062,
+        0.079,
+        0.079,
+    ),
+)
+
 # COCO keypoints (Lin et al., ECCV 2014); sigmas are those of pycocotools.
 COCO17 = KeypointFormat(
     name="coco17",
@@ -153,7 +208,7 @@ COCO17 = KeypointFormat(
     ),
 )
 
-KEYPOINT_FORMATS: dict[str, KeypointFormat] = {f.name: f for f in (MPII16, COCO17)}
+KEYPOINT_FORMATS: dict[str, KeypointFormat] = {f.name: f for f in (MPII16, LSP14, COCO17)}
 
 
 def keypoint_format(name: str) -> KeypointFormat:

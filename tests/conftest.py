@@ -18,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 
 import cv2
+import hypothesis
 import numpy as np
 import pytest
 
@@ -26,6 +27,10 @@ from edge_pose.config import ENV_OTHER, ENV_PREFIX
 from edge_pose.samples import WALKING
 from edge_pose.skeleton import MPII16
 from edge_pose.types import FloatArray, Image
+
+# A machine with other work to do is no error of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 INPUT_PX, STRIDE = 64, 4
 GAIN = 1.25  # so that a blob which fills a heatmap px has a score of 1 even after video coding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from edge_pose.skeleton import KeypointFormat
 
+AUC_STEP = 0.01
 HEAD_BOX_FACTOR = 0.6
 """PCKh's unit is 0.6 times the diagonal of the head box (MPII's evaluation code)."""
 
@@ -23,6 +25,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "knee": ("right_knee", "left_knee"),
     "ankle": ("right_ankle", "left_ankle"),
 }
+# LSP's published tables count the neck as head (FLIC's have rows of the table above only).
+LSP_GROUPS = {**GROUPS, "head": ("upper_neck", "head_top")}
 LIMB_GROUPS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 MEAN14 = ("upper_neck", *(name for names in GROUPS.values() for name in names))
 MEAN12 = tuple(name for group in LIMB_GROUPS for name in GROUPS[group])
@@ -38,6 +42,8 @@ class PckResult:
         mean14: mean over the fourteen benchmark joints, each joint counting once.
         mean12: mean over shoulders, elbows, wrists, hips, knees and ankles.
         n_persons: persons measured.
+        auc: area under the curve of `mean14` over the thresholds 0, 0.01 … that of the
+            measurement, in percent of the whole area (trapezium rule, MPII's evaluation code).
     """
 
     per_joint: dict[str, float]
@@ -45,6 +51,7 @@ class PckResult:
     mean14: float
     mean12: float
     n_persons: int
+    auc: float
 
 
 def pck(
@@ -54,6 +61,7 @@ def pck(
     present: NDArray[np.bool_],
     keypoint_format: KeypointFormat,
     threshold: float = 0.5,
+    groups: Mapping[str, tuple[str, ...]] | None = None,
 ) -> PckResult:
     """Measure the share of keypoints that lie within `threshold` units of the truth.
 
@@ -64,6 +72,7 @@ def pck(
         present: (N, K) True where the joint is annotated.
         keypoint_format: names of the K keypoints.
         threshold: 0.5 for PCKh@0.5, 0.2 for PCK@0.2.
+        groups: rows of the table; None: LSP_GROUPS for "lsp14", else GROUPS.
 
     Raises:
         ValueError: the arrays' shapes do not fit together.
@@ -73,18 +82,36 @@ def pck(
         shapes = f"{predicted.shape}, {truth.shape}, {unit_px.shape}, {present.shape}"
         raise ValueError(f"pck: shapes {shapes} do not fit (N, K, 2), (N, K, 2), (N,), (N, K)")
     distance = np.linalg.norm(predicted - truth, axis=2) / unit_px[:, None]
+    if groups is None:
+        groups = LSP_GROUPS if keypoint_format.name == "lsp14" else GROUPS
+    steps = max(1, round(threshold / AUC_STEP))
+    curve = [
+        _per_joint(distance, present, threshold * step / steps, keypoint_format)
+        for step in range(steps + 1)
+    ]
+    per_joint = curve[-1]
+    heights = [_mean(rates, MEAN14) for rates in curve]
+    return PckResult(
+        per_joint=per_joint,
+        per_group={name: _mean(per_joint, joints) for name, joints in groups.items()},
+        mean14=heights[-1],
+        mean12=_mean(per_joint, MEAN12),
+        n_persons=n,
+        auc=(sum(heights) - (heights[0] + heights[-1]) / 2) / steps,
+    )
+
+
+def _per_joint(
+    distance: NDArray[np.floating],
+    present: NDArray[np.bool_],
+    threshold: float,
+    keypoint_format: KeypointFormat,
+) -> dict[str, float]:
     correct = ((distance <= threshold) & present).sum(axis=0)
     count = present.sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
         rate = np.where(count > 0, 100.0 * correct / count, np.nan)
-    per_joint = {name: float(rate[i]) for i, name in enumerate(keypoint_format.keypoints)}
-    return PckResult(
-        per_joint=per_joint,
-        per_group={name: _mean(per_joint, joints) for name, joints in GROUPS.items()},
-        mean14=_mean(per_joint, MEAN14),
-        mean12=_mean(per_joint, MEAN12),
-        n_persons=n,
-    )
+    return {name: float(rate[i]) for i, name in enumerate(keypoint_format.keypoints)}
 
 
 def _mean(per_joint: dict[str, float], names: tuple[str, ...]) -> float:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_pose.metrics.pck import GROUPS, LIMB_GROUPS, MEAN12, MEAN14, pck
-from edge_pose.skeleton import COCO17, MPII16
+from edge_pose.metrics.pck import GROUPS, LIMB_GROUPS, LSP_GROUPS, MEAN12, MEAN14, pck
+from edge_pose.skeleton import COCO17, LSP14, MPII16
 
 ORACLE = Path(__file__).parents[2] / "fixtures" / "pckh_oracle.npz"
 
@@ -103,6 +103,7 @@ def test_nobody_at_all_is_nan() -> None:
     result = pck(*persons(0), MPII16)
     assert result.n_persons == 0
     assert math.isnan(result.mean14)
+    assert math.isnan(result.auc)
     assert all(math.isnan(value) for value in result.per_joint.values())
 
 
@@ -111,6 +112,57 @@ def test_a_format_without_a_head_top_has_no_head_figure() -> None:
     result = pck(truth, truth, np.ones(2), np.ones((2, 17), bool), COCO17)
     assert math.isnan(result.per_group["head"])
     assert result.per_group["ankle"] == result.mean12 == 100.0
+
+
+def test_the_area_under_the_curve_by_hand() -> None:
+    predicted, truth, unit, present = persons(1)
+    assert pck(predicted, truth, unit, present, MPII16).auc == 100.0
+    predicted[0, MPII16.index("left_knee")] += (1.5, 2.0)  # 0.25 units: right from there on
+    result = pck(predicted, truth, unit, present, MPII16)
+    # 51 thresholds, right at 26 of them: 25 strips of 0.01 and half a one, out of 50.
+    assert result.auc == pytest.approx((13 * 100 + 51) / 14)
+    assert result.mean14 == 100.0
+    # Up to 0.2 it is never right; PCK@0.2 has 20 strips.
+    assert pck(predicted, truth, unit, present, MPII16, 0.2).auc == pytest.approx(1300 / 14)
+    predicted[0, MPII16.index("left_knee")] = truth[0, MPII16.index("left_knee")] + (0.0, 1.0)
+    result = pck(predicted, truth, unit, present, MPII16, 0.2)
+    assert result.auc == pytest.approx((1300 + 52.5) / 14)
+
+
+def test_a_rising_curve_has_the_area_of_its_triangle() -> None:
+    predicted, truth, unit, present = persons(50)
+    predicted[:, :, 0] += (np.arange(50)[:, None] + 1) / 100 * 9.999  # 0.01, 0.02 … 0.5 units
+    result = pck(predicted, truth, unit, present, MPII16)
+    assert (result.mean14, result.auc) == (100.0, pytest.approx(50.0))
+
+
+def test_the_head_of_lsp_is_top_and_neck() -> None:
+    truth = np.random.default_rng(0).uniform(0, 100, (2, 14, 2))
+    predicted = truth.copy()
+    predicted[0, LSP14.index("upper_neck")] += 50.0
+    arguments = (predicted, truth, np.ones(2), np.ones((2, 14), bool), LSP14, 0.2)
+    result = pck(*arguments)
+    assert list(result.per_group) == list(GROUPS)
+    assert result.per_group["head"] == 75.0
+    assert pck(*arguments, groups=GROUPS).per_group["head"] == 100.0
+    assert result.mean14 == pytest.approx(100 * 13.5 / 14)
+
+
+def test_lsp_in_mpiis_joints_and_flics_upper_body() -> None:
+    predicted, truth, unit, present = persons(2)
+    present[:, [MPII16.index("pelvis"), MPII16.index("thorax")]] = False
+    predicted[0, MPII16.index("upper_neck")] += 50.0
+    result = pck(predicted, truth, unit, present, MPII16, 0.2, LSP_GROUPS)
+    assert result.per_group["head"] == 75.0
+    for name in MPII16.keypoints:  # FLIC annotates neither knees nor ankles nor the head's top
+        if any(part in name for part in ("knee", "ankle", "head", "neck")):
+            present[:, MPII16.index(name)] = False
+    predicted[0, MPII16.index("left_elbow")] += 50.0
+    result = pck(predicted, truth, unit, present, MPII16, 0.2)
+    assert result.per_group["elbow"] == 75.0
+    assert result.per_group["wrist"] == 100.0
+    assert math.isnan(result.per_group["knee"])
+    assert result.mean14 == pytest.approx(100 * 7.5 / 8)
 
 
 def test_a_prediction_that_is_not_a_number_is_wrong() -> None:
