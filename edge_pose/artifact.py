@@ -57,7 +57,7 @@ class InputTensor(_Table):
     name: str
     size: tuple[Side, Side] = Field(description="w, h in px")
     layout: Literal["nchw", "nhwc"]
-    dtype: Literal["float32", "uint8"]
+    dtype: Literal["float32", "uint8", "int8"]
     color: Literal["rgb", "bgr"]
     mean: Triple = Field(description="per channel in the colour order, 0..255 scale")
     std: tuple[Spread, Spread, Spread]
@@ -65,17 +65,18 @@ class InputTensor(_Table):
 
     @property
     def spec(self) -> InputSpec:
-        """The same for edge_pose.preprocess."""
-        return InputSpec(self.size, self.color, self.layout, self.dtype, self.mean, self.std)
+        """The same for edge_pose.preprocess; pixels become int8 in the runtime."""
+        dtype = "float32" if self.dtype == "float32" else "uint8"
+        return InputSpec(self.size, self.color, self.layout, dtype, self.mean, self.std)
 
 
 class OutputTensor(_Table):
-    """What the network returns."""
+    """What the graph returns; the runtime hands it on as (n, k, h, w) float32."""
 
     name: str
-    layout: Literal["nkhw"]
+    layout: Literal["nkhw", "nhwk"]
     shape: tuple[int, ...]
-    dtype: Literal["float32"]
+    dtype: Literal["float32", "uint8", "int8"]
     quantization: Quantization | None = None
 
 
@@ -170,10 +171,11 @@ class Manifest(_Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        shape, count = self.outputs[0].shape, len(self.keypoint_format.keypoints)
-        if len(shape) != 4 or shape[1] != count:
+        output, count = self.outputs[0], len(self.keypoint_format.keypoints)
+        if len(output.shape) != 4 or output.shape[output.layout.index("k")] != count:
             raise ValueError(
-                f"output shape {list(shape)} does not fit {count} keypoints (n, k, h, w)"
+                f"output shape {list(output.shape)} does not fit {count} keypoints"
+                f" ({', '.join(output.layout)})"
             )
         return self
 

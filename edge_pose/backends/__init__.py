@@ -14,6 +14,7 @@ from edge_pose.lookup import lookup
 BACKENDS: dict[str, str] = {
     "onnxruntime": "edge_pose.backends.onnxruntime",
     "openvino": "edge_pose.backends.openvino",
+    "tflite": "edge_pose.backends.tflite",
 }
 
 

@@ -1,0 +1,207 @@
+"""LiteRT, the runtime of TFLite files: quick at int8 on small arm boards.
+
+`ai-edge-litert` is its package; `tflite_runtime`, its predecessor with the same interface, is used
+where only that exists (32-bit Raspberry Pi OS).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_pose.artifact import Artifact, InputTensor, Manifest
+from edge_pose.errors import BackendError
+from edge_pose.types import FloatArray
+
+PACKAGES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
+
+
+def load(artifact: Artifact, threads: int) -> TfliteBackend:
+    """Load a TFLite artifact.
+
+    Raises:
+        BackendError: LiteRT is missing, the artifact is of another format, or it is refused.
+    """
+    manifest, where = artifact.manifest, str(artifact.folder)
+    if manifest.file.format != "tflite":
+        raise BackendError(f"{where}: format {manifest.file.format}, expected tflite")
+    graph = open_graph(artifact.model, threads, where)
+    found = [tensor.described for tensor in (*graph.inputs, *graph.outputs)]
+    width, height = manifest.input.size
+    planar = manifest.input.layout == "nchw"
+    shape = (1, 3, height, width) if planar else (1, height, width, 3)
+    expected = [_described(manifest.input.name, shape, manifest.input.dtype)]
+    expected += [_described(o.name, o.shape, o.dtype) for o in manifest.outputs]
+    if len(graph.inputs) != 1 or found != expected:
+        inputs, outputs = [t.described for t in graph.inputs], [t.described for t in graph.outputs]
+        raise BackendError(
+            f"{where}: the graph has inputs {inputs} and outputs {outputs}, the manifest says"
+            f" {expected[:1]} and {expected[1:]}"
+        )
+    return TfliteBackend(graph, manifest, where)
+
+
+class TfliteBackend:
+    """See edge_pose.backends.base.Backend.
+
+    Quantised tensors are converted by the file's own scale and zero point: pixels through a table
+    that holds the normalisation, too, and outputs back to float32.
+    """
+
+    name = "tflite"
+    device = "CPU"
+
+    def __init__(self, graph: Graph, manifest: Manifest, where: str) -> None:
+        self.version = graph.version
+        self._graph = graph
+        self._table = pixel_table(manifest.input, graph.inputs[0], where)
+        self._channel_axis = 1 if manifest.input.layout == "nchw" else 3
+        self._last = [output.layout == "nhwk" for output in manifest.outputs]
+
+    def run(self, tensor: NDArray[np.float32] | NDArray[np.uint8]) -> list[FloatArray]:
+        """Run one batch; see Backend.run."""
+        given: NDArray[Any] = tensor
+        if self._table is not None and tensor.dtype == np.uint8:
+            planes = np.moveaxis(tensor, self._channel_axis, 0)
+            stored = [table[plane] for table, plane in zip(self._table, planes, strict=False)]
+            given = np.stack(stored, axis=self._channel_axis)
+        outputs = zip(self._graph.run(given), self._graph.outputs, self._last, strict=True)
+        return [_real(array, stored, channels_last=last) for array, stored, last in outputs]
+
+    def close(self) -> None:
+        """Release the interpreter."""
+        self._graph.close()
+
+
+@dataclass(frozen=True, slots=True)
+class GraphTensor:
+    """An input or output of a graph: real = (stored - zero_point) * scale.
+
+    Attributes:
+        index: the interpreter's number.
+        name: the graph's name.
+        shape: fixed.
+        dtype: as stored.
+        scale: 0 where the tensor is not quantised.
+        zero_point: 0 where the tensor is not quantised.
+    """
+
+    index: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    scale: float
+    zero_point: int
+
+    @property
+    def described(self) -> str:
+        """Name, shape and dtype, to compare and to show."""
+        return _described(self.name, self.shape, self.dtype.name)
+
+
+class Graph:
+    """A TFLite file in an interpreter; it takes and returns what is stored in the tensors.
+
+    Attributes:
+        version: version of the runtime.
+        inputs: in the file's order.
+        outputs: in the file's order.
+    """
+
+    def __init__(self, interpreter: Any, version: str) -> None:  # noqa: ANN401
+        self.version = version
+        self.inputs = tuple(_tensor(detail) for detail in interpreter.get_input_details())
+        self.outputs = tuple(_tensor(detail) for detail in interpreter.get_output_details())
+        self._interpreter = interpreter
+
+    def run(self, tensor: NDArray[Any]) -> list[NDArray[Any]]:
+        """Run the first input's tensor.
+
+        Raises:
+            BackendError: it does not have the graph's shape or dtype.
+        """
+        expected = self.inputs[0]
+        if tensor.shape != expected.shape or tensor.dtype != expected.dtype:
+            raise BackendError(
+                f"tflite: input {tensor.shape} refused: found {tensor.dtype}, expected"
+                f" {expected.shape} {expected.dtype}"
+            )
+        try:
+            self._interpreter.set_tensor(expected.index, tensor)
+            self._interpreter.invoke()
+            return [self._interpreter.get_tensor(output.index) for output in self.outputs]
+        except (ValueError, RuntimeError) as error:
+            raise BackendError(f"tflite: the graph fails: {_line(error)}") from None
+
+    def close(self) -> None:
+        """Release the interpreter."""
+        self._interpreter = None
+
+
+def open_graph(model: bytes, threads: int, where: str) -> Graph:
+    """Load a TFLite file; `where` names it in errors.
+
+    Raises:
+        BackendError: LiteRT is missing or refuses the file.
+    """
+    interpreter_class, found = _runtime()
+    try:
+        interpreter = interpreter_class(model_content=model, num_threads=threads)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise BackendError(f"{where}: LiteRT refuses it: {_line(error)}") from None
+    return Graph(interpreter, found)
+
+
+def pixel_table(declared: InputTensor, stored: GraphTensor, where: str) -> NDArray[Any] | None:
+    """Return what is stored for each pixel value, (3, 256); None where pixels go in as they are.
+
+    Raises:
+        BackendError: the tensor holds int8 and its file does not say what they mean.
+    """
+    if stored.dtype == np.float32 or (stored.dtype == np.uint8 and not stored.scale):
+        return None
+    if not stored.scale:
+        raise BackendError(f"{where}: input '{stored.name}' is {stored.dtype} without a scale")
+    pixels = np.arange(256)
+    mean, std = np.array(declared.mean)[:, None], np.array(declared.std)[:, None]
+    values = np.rint((pixels - mean) / std / stored.scale) + stored.zero_point
+    limits = np.iinfo(stored.dtype)
+    table = values.clip(limits.min, limits.max).astype(stored.dtype)
+    return None if table.dtype == np.uint8 and (table == pixels).all() else table
+
+
+def _runtime() -> tuple[Any, str]:
+    for package, module in PACKAGES.items():
+        try:
+            return import_module(f"{module}.interpreter").Interpreter, version(package)
+        except ImportError:
+            continue
+    raise BackendError("tflite: not installed, pip install 'edge-pose[tflite]'")
+
+
+def _tensor(detail: dict[str, Any]) -> GraphTensor:
+    scale, zero_point = detail["quantization"]
+    shape = tuple(int(side) for side in detail["shape"])
+    dtype = np.dtype(detail["dtype"])
+    return GraphTensor(detail["index"], detail["name"], shape, dtype, scale, zero_point)
+
+
+def _real(stored: NDArray[Any], tensor: GraphTensor, *, channels_last: bool) -> FloatArray:
+    real = stored.astype(np.float32)
+    if tensor.scale:
+        real = (real - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
+    return np.ascontiguousarray(real.transpose(0, 3, 1, 2)) if channels_last else real
+
+
+def _described(name: str, shape: tuple[int, ...], dtype: str) -> str:
+    return f"{name} {list(shape)} {dtype}"
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
