@@ -1,13 +1,20 @@
 """The table of trainable networks: one function per network, registered under its own name.
 
-Every registered network maps (N, 3, h, w) to a list of heatmaps (N, K, h/stride, w/stride): one per
-supervised stage, the last one is the prediction.
+Every registered network maps (N, 3, h, w) float32 to a list of tensors that its task explains:
+
+- top_down, one person per input: heatmaps (N, K, h/stride, w/stride), one tensor per supervised
+  stage, the last one is the prediction.
+- bottom_up, everybody in the input: (N, 2K, h/stride, w/stride), K heatmaps and then K tag maps,
+  and (N, K, 2h/stride, 2w/stride) finer heatmaps.
+- detector: (N, 5, h/stride, w/stride) per supervised stage: logits of a box's centre, the offset
+  (x, y) of the centre within its cell and the size (w, h) of the box, both in map px.
+- classifier: (N, classes) logits.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +26,8 @@ from edge_pose.skeleton import keypoint_format
 if TYPE_CHECKING:
     from torch import nn
 
+TASKS = ("top_down", "bottom_up", "detector", "classifier")
+
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
 
 
@@ -29,7 +38,7 @@ class ModelEntry:
     Attributes:
         name: the registered function's name.
         build: returns a new network; keyword arguments, where it has any, are the function's own.
-        task: what the network does, for now always "top_down": one person per input.
+        task: one of TASKS, see above.
         input_size: (w, h) px.
         keypoint_format: name of the keypoint format, see edge_pose.skeleton.
         stride: input px per heatmap px.
@@ -81,6 +90,8 @@ def register_model(
             the arguments is out of range.
     """
     keypoint_format(keypoints)  # raises for an unknown name
+    if task not in TASKS:
+        raise ValueError(f"task: found '{task}', expected one of {', '.join(TASKS)}")
     if heatmap_kind not in KINDS:
         raise ValueError(f"heatmap_kind: found '{heatmap_kind}', expected {' or '.join(KINDS)}")
     if color not in ("rgb", "bgr"):
@@ -119,6 +130,21 @@ def get_model(name: str) -> ModelEntry:
     """
     import_module("training.models")
     return lookup(MODELS, name, "model")
+
+
+def build_model(name: str, arguments: Mapping[str, object]) -> nn.Module:
+    """Build a registered network with keyword arguments of its function.
+
+    Raises:
+        UsageError: no network has this name, or its function takes no such argument.
+    """
+    entry = get_model(name)
+    parameters = inspect.signature(entry.build).parameters.values()
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        known = {parameter.name: parameter for parameter in parameters}
+        for argument in arguments:
+            lookup(known, argument, f"argument of model {name}")
+    return entry.build(**arguments)
 
 
 def model_names() -> tuple[str, ...]:

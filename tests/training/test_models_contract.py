@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -15,17 +16,38 @@ from edge_pose.preprocess import InputSpec
 from edge_pose.skeleton import keypoint_format
 from training.registry import ModelEntry, get_model, model_names
 
-SLOW = {"hourglass_8stack"}
+SIDE = 64  # px; the least that the deepest hourglass takes
+STEPS = 80
+# What neither OpenVINO nor a TFLite converter has to be asked twice about. Additions are welcome
+# when both are known to run them with static shapes.
+OPERATORS = {
+    "Add", "AveragePool", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div",
+    "Flatten", "Gemm", "GlobalAveragePool", "HardSwish", "Identity", "MatMul", "MaxPool", "Mul",
+    "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "Split", "Sub",
+    "Transpose", "Constant", "Clip",
+}  # fmt: skip
 
 
 def images(entry: ModelEntry, batch: int) -> Tensor:
-    width, height = entry.input_size
+    # Classifiers have odd sizes of their own; the rest is too costly at its own.
+    width, height = entry.input_size if entry.task == "classifier" else (SIDE, SIDE)
     return torch.randn(batch, 3, height, width, generator=torch.Generator().manual_seed(batch))
+
+
+def shapes(entry: ModelEntry, batch: int, stages: int) -> list[tuple[int, ...]]:
+    """What the task promises for a network with so many outputs."""
+    keypoints = len(keypoint_format(entry.keypoint_format).keypoints)
+    side = SIDE // entry.stride
+    if entry.task == "classifier":
+        return [(batch, 1000)]
+    if entry.task == "bottom_up":
+        return [(batch, 2 * keypoints, side, side), (batch, keypoints, 2 * side, 2 * side)]
+    return [(batch, 5 if entry.task == "detector" else keypoints, side, side)] * stages
 
 
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in model_names()],
+    params=model_names(),
 )
 def entry(request: pytest.FixtureRequest) -> ModelEntry:
     return get_model(request.param)
@@ -33,11 +55,14 @@ def entry(request: pytest.FixtureRequest) -> ModelEntry:
 
 @pytest.fixture(scope="module")
 def model(entry: ModelEntry) -> nn.Module:
-    """An untrained network in eval mode whose normalisation has seen a batch."""
+    """An untrained network in eval mode whose normalisation knows its own statistics."""
     torch.manual_seed(0)
     model = entry.build()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # one batch has to do, or deep networks say nearly nothing
     with torch.no_grad():
-        model.train()(images(entry, 2))
+        model.train()(images(entry, 8))  # a neck of one px needs several for its variance
     return model.eval()
 
 
@@ -57,16 +82,13 @@ def test_the_entry_describes_an_input(entry: ModelEntry) -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 3])
-def test_forward_gives_heatmaps_per_stage(entry: ModelEntry, model: nn.Module, batch: int) -> None:
-    heatmaps = predict(model, images(entry, batch))
-    assert isinstance(heatmaps, list)
-    assert heatmaps
-    width, height = entry.input_size
-    keypoints = len(keypoint_format(entry.keypoint_format).keypoints)
-    for stage in heatmaps:
-        assert stage.shape == (batch, keypoints, height // entry.stride, width // entry.stride)
-        assert stage.dtype == torch.float32
-        assert torch.isfinite(stage).all()
+def test_forward_gives_what_the_task_says(entry: ModelEntry, model: nn.Module, batch: int) -> None:
+    outputs = predict(model, images(entry, batch))
+    assert isinstance(outputs, list)
+    assert [tuple(output.shape) for output in outputs] == shapes(entry, batch, len(outputs))
+    for output in outputs:
+        assert output.dtype == torch.float32
+        assert torch.isfinite(output).all()
 
 
 def test_images_of_a_batch_do_not_mix(entry: ModelEntry, model: nn.Module) -> None:
@@ -104,6 +126,45 @@ def test_state_dict_round_trip(entry: ModelEntry, model: nn.Module) -> None:
         assert torch.equal(expected, found)
 
 
+def peaks(output: Tensor, generator: torch.Generator) -> Tensor:
+    """A place in each map, or a class for each image."""
+    maps = output.flatten(2) if output.dim() == 4 else output
+    return torch.randint(maps.shape[-1], maps.shape[:-1], generator=generator)
+
+
+def peak_loss(output: Tensor, place: Tensor) -> Tensor:
+    """Cross-entropy of each map's softmax with its place."""
+    maps = output.flatten(2) if output.dim() == 4 else output
+    return nn.functional.cross_entropy(maps.reshape(-1, maps.shape[-1]), place.flatten())
+
+
+def tiny(entry: ModelEntry) -> nn.Module:
+    """The network with few channels where its family has that option."""
+    hourglass = entry.name.startswith("hourglass_") and "_lite" not in entry.name
+    changes = {"inplanes": 16, "num_feats": 32} if hourglass else {}
+    return entry.build(**changes)
+
+
+def test_it_learns_one_batch_by_heart(entry: ModelEntry) -> None:
+    torch.manual_seed(3)
+    model = tiny(entry).train()
+    x = images(entry, 4)  # a neck of one px leaves fewer values per batch than statistics need
+    optimizer = torch.optim.Adam(model.parameters(), 2e-3)
+    generator = torch.Generator().manual_seed(4)
+    wanted = [peaks(y, generator) for y in model(x)]
+    losses = []
+    for _ in range(STEPS):
+        pairs = zip(model(x), wanted, strict=True)
+        loss = torch.stack([peak_loss(y, place) for y, place in pairs]).mean()
+        losses.append(float(loss.detach()))
+        if losses[-1] < 0.5 * losses[0]:
+            break
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert losses[-1] < 0.5 * losses[0]
+
+
 # torch.onnx copies torch's own tree specs, which warns about torch's own code.
 @pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.:FutureWarning")
 def test_onnx_export_equals_torch(entry: ModelEntry, model: nn.Module, tmp_path: Path) -> None:
@@ -112,9 +173,17 @@ def test_onnx_export_equals_torch(entry: ModelEntry, model: nn.Module, tmp_path:
     torch.onnx.export(
         model, (x,), str(file), dynamo=True, opset_version=18, external_data=False, verbose=False
     )
+    graph = onnx.load(str(file)).graph
+    used = {node.op_type for node in graph.node}
+    assert used <= OPERATORS, sorted(used - OPERATORS)
+    for value in (*graph.input, *graph.value_info, *graph.output):
+        assert all(d.dim_value > 0 for d in value.type.tensor_type.shape.dim), value.name
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
     expected = predict(model, x)
     assert len(found) == len(expected)
     for ours, theirs in zip(expected, found, strict=True):
-        np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-4, atol=1e-4)
+        # Of the largest value: float32 itself is no closer in a network of hundreds of layers.
+        np.testing.assert_allclose(
+            theirs, ours.numpy(), rtol=0, atol=1e-4 * float(ours.abs().max())
+        )

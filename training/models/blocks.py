@@ -1,8 +1,9 @@
 """Residual blocks of the hourglass family and the table that names them.
 
 The bottleneck is that of He et al., "Identity Mappings in Deep Residual Networks" (ECCV 2016), as
-Newell et al. use it (https://arxiv.org/abs/1603.06937); the separable one that of Hassan and Al
-Khatib, "To Perceive or Not to Perceive" (https://arxiv.org/abs/2302.04815), sections 2.1 and 3.3.
+Newell et al. use it (https://arxiv.org/abs/1603.06937). The others are the rows of Table 1 of
+Hassan and Al Khatib, "To Perceive or Not to Perceive" (https://arxiv.org/abs/2302.04815), in the
+form that has their parameter counts to the unit; sections 2.1, 3.1 and 3.2 describe them.
 """
 
 from __future__ import annotations
@@ -10,78 +11,103 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from torch import Tensor, nn
+from torch import nn
 
-EXPANSION = 2
-"""Output channels of a bottleneck over its `planes`."""
+from training.models.blocks_base import (
+    EXPANSION,
+    Bottleneck,
+    PostActivation,
+    Residual,
+    plain_conv,
+    separable_conv,
+)
+from training.models.blocks_dice import DiceUnit
+from training.models.blocks_dilated import (
+    dilated_pair,
+    multi_dilation,
+    separable_dilated_pair,
+)
+from training.models.blocks_ghost import ghost_body
+from training.models.blocks_shuffle import ShuffleUnit
 
-ConvBuilder: TypeAlias = Callable[[int, int, int], nn.Module]
-"""(in_channels, out_channels, kernel) -> a convolution that keeps the height and width."""
+BlockBuilder: TypeAlias = Callable[[int, int, int], nn.Module]
+"""(in_channels, planes, side) -> module (N, in_channels, H, W) -> (N, 2·planes, H, W).
 
-
-def plain_conv(in_channels: int, out_channels: int, kernel: int) -> nn.Module:
-    """Return a biased convolution."""
-    return nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2)
-
-
-def separable_conv(in_channels: int, out_channels: int, kernel: int) -> nn.Module:
-    """Return a 3×3 depthwise and a pointwise convolution, both biased, nothing in between.
-
-    The size is 3×3 whatever `kernel` says: "fully separable" turns the 1×1 convolutions into 3×3
-    depthwise ones too, which is what the published parameter count requires.
-    """
-    del kernel
-    return nn.Sequential(
-        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels),
-        nn.Conv2d(in_channels, out_channels, 1),
-    )
-
-
-class Bottleneck(nn.Module):
-    """Pre-activation bottleneck: (BN, ReLU, conv) with 1×1, 3×3 and 1×1, plus a shortcut.
-
-    (N, in_channels, H, W) -> (N, 2·planes, H, W). The shortcut is the identity where the channels
-    agree, else a biased 1×1 without normalisation.
-    """
-
-    def __init__(self, in_channels: int, planes: int, conv: ConvBuilder) -> None:
-        super().__init__()
-        out_channels = EXPANSION * planes
-        self.body = nn.Sequential(
-            nn.BatchNorm2d(in_channels),
-            nn.ReLU(inplace=True),
-            conv(in_channels, planes, 1),
-            nn.BatchNorm2d(planes),
-            nn.ReLU(inplace=True),
-            conv(planes, planes, 3),
-            nn.BatchNorm2d(planes),
-            nn.ReLU(inplace=True),
-            conv(planes, out_channels, 1),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if in_channels != out_channels:
-            self.shortcut = nn.Conv2d(in_channels, out_channels, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return body(x) + shortcut(x)."""
-        out: Tensor = self.body(x) + self.shortcut(x)
-        return out
+`side` is the side of the features at a 256-px input. Only DiCE looks at it: its weights belong to
+rows and columns. Every block takes any H and W.
+"""
 
 
-def residual(in_channels: int, planes: int) -> nn.Module:
+def residual(in_channels: int, planes: int, side: int) -> nn.Module:
     """Return the baseline's block."""
+    del side
     return Bottleneck(in_channels, planes, plain_conv)
 
 
-def separable(in_channels: int, planes: int) -> nn.Module:
+def separable(in_channels: int, planes: int, side: int) -> nn.Module:
     """Return the block whose three convolutions are all 3×3 depthwise separable."""
+    del side
     return Bottleneck(in_channels, planes, separable_conv)
 
 
-BlockBuilder: TypeAlias = Callable[[int, int], nn.Module]
-"""(in_channels, planes) -> module (N, in_channels, H, W) -> (N, 2·planes, H, W)."""
+def ghost(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return the bottleneck whose 3×3 convolution is a Ghost module.
+
+    Raises:
+        UsageError: `planes` is odd.
+    """
+    del side
+    return Residual(in_channels, planes, ghost_body(in_channels, planes))
+
+
+def shuffle(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return ShuffleNet's unit."""
+    del side
+    return ShuffleUnit(in_channels, planes)
+
+
+def dice(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return the bottleneck whose 3×3 convolution is a DiCE unit."""
+
+    def conv(conv_in: int, conv_out: int, kernel: int) -> nn.Module:
+        return DiceUnit(conv_in, side) if kernel == 3 else plain_conv(conv_in, conv_out, kernel)
+
+    return Bottleneck(in_channels, planes, conv)
+
+
+def dilated(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return the block of two 3×3 convolutions of dilation 2."""
+    del side
+    return PostActivation(in_channels, planes, dilated_pair(in_channels, planes))
+
+
+def dilated_separable(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return the block of two depthwise separable 3×3 convolutions of dilation 2."""
+    del side
+    return PostActivation(in_channels, planes, separable_dilated_pair(in_channels, planes))
+
+
+def multidilated(in_channels: int, planes: int, side: int) -> nn.Module:
+    """Return the block of three parallel separable convolutions between two 1×1 ones."""
+    del side
+    return PostActivation(in_channels, planes, multi_dilation(in_channels, planes))
+
 
 BLOCKS: dict[str, BlockBuilder] = {
     "residual": residual,
     "separable": separable,
+    "ghost": ghost,
+    "shuffle": shuffle,
+    "dice": dice,
+    "dilated": dilated,
+    "dilated_separable": dilated_separable,
+    "multidilated": multidilated,
 }
+
+
+def chain(block: BlockBuilder, length: int, channels: int, planes: int, side: int) -> nn.Module:
+    """Return `length` blocks in a row; a single one stands by itself, without a container."""
+    if length == 1:
+        return block(channels, planes, side)
+    first, width = block(channels, planes, side), EXPANSION * planes
+    return nn.Sequential(first, *(block(width, planes, side) for _ in range(length - 1)))

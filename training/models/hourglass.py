@@ -8,55 +8,89 @@ Not to Perceive: Lightweight Stacked Hourglass Network" (2023, https://arxiv.org
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edge_pose.errors import UsageError
 from edge_pose.lookup import lookup
-from training.models.blocks import BLOCKS, EXPANSION, BlockBuilder
-from training.registry import register_model
+from training.models.blocks import BLOCKS, BlockBuilder, chain
+from training.models.blocks_base import EXPANSION, normalised
 
 STEM_STRIDE = 4
+FEATURE_SIDE = 64
+"""Side of the features at the papers' 256-px input, for blocks with a size of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class HourglassConfig:
-    """One member of the family.
+    """One member of the family; blocks are names in training.models.blocks.BLOCKS.
 
     Attributes:
         stacks: hourglasses in a row, each with its own prediction.
         inplanes: channels of the first convolution.
         num_feats: planes of the blocks behind the stem; features have twice as many channels.
-        block: name in training.models.blocks.BLOCKS, used everywhere.
+        stem_block: the three blocks before the first hourglass.
+        hourglass_block: the blocks inside the hourglasses.
+        stack_block: the blocks between an hourglass and its head.
+        residuals: blocks per location of an hourglass, and between it and its head.
+        head_convs: 1×1 convolutions from there to the heatmaps; all but the last are normalised.
         depth: halvings inside an hourglass; input sides must be multiples of 4·2**depth px.
         merge: how one stage's results enter the next: "add" or "resconcat".
         narrow_res: add the neck features of each hourglass to the neck of the next.
         num_keypoints: heatmaps per stage.
+
+    Raises:
+        UsageError: a number is below 1.
     """
 
     stacks: int = 2
     inplanes: int = 64
     num_feats: int = 128
-    block: str = "residual"
+    stem_block: str = "residual"
+    hourglass_block: str = "residual"
+    stack_block: str = "residual"
+    residuals: int = 1
+    head_convs: int = 2
     depth: int = 4
     merge: str = "add"
     narrow_res: bool = False
     num_keypoints: int = 16
 
+    def __post_init__(self) -> None:
+        """Refuse empty networks."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not isinstance(value, bool) and value < 1:
+                raise UsageError(f"{field.name}: found {value}, expected at least 1")
+
 
 class Hourglass(nn.Module):
-    """Down to the neck and up again, a skip branch at every resolution."""
+    """Down to the neck and up again, a skip branch at every resolution.
 
-    def __init__(self, planes: int, depth: int, block: BlockBuilder) -> None:
+    Args:
+        planes: planes of the blocks.
+        depth: halvings.
+        block: builds the blocks.
+        residuals: blocks per location.
+    """
+
+    def __init__(self, planes: int, depth: int, block: BlockBuilder, residuals: int = 1) -> None:
         super().__init__()
-        channels = EXPANSION * planes
-        self.skip = nn.ModuleList(block(channels, planes) for _ in range(depth))
-        self.down = nn.ModuleList(block(channels, planes) for _ in range(depth))
-        self.neck = block(channels, planes)
-        self.up = nn.ModuleList(block(channels, planes) for _ in range(depth))
+
+        def location(level: int) -> nn.Module:
+            side = max(1, FEATURE_SIDE >> level)
+            # All blocks of a level are made for the size of its skip branch: this gives DiCE the
+            # published count, with which the halved features of `down` and `up` do not agree.
+            return chain(block, residuals, EXPANSION * planes, planes, side)
+
+        self.skip = nn.ModuleList(location(level) for level in range(depth))
+        self.down = nn.ModuleList(location(level) for level in range(depth))
+        self.neck = location(depth - 1)
+        self.up = nn.ModuleList(location(level) for level in reversed(range(depth)))
 
     def forward(self, x: Tensor, previous_neck: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Run one hourglass.
@@ -119,16 +153,16 @@ MERGES: dict[str, MergeBuilder] = {"add": AddMerge, "resconcat": ResConcatMerge}
 class Stage(nn.Module):
     """An hourglass and the head that reads heatmaps from it."""
 
-    def __init__(self, config: HourglassConfig, block: BlockBuilder) -> None:
+    def __init__(self, config: HourglassConfig) -> None:
         super().__init__()
-        channels = EXPANSION * config.num_feats
-        self.hourglass = Hourglass(config.num_feats, config.depth, block)
-        self.features = nn.Sequential(
-            block(channels, config.num_feats),
-            nn.Conv2d(channels, channels, 1),
-            nn.BatchNorm2d(channels),
-            nn.ReLU(inplace=True),
-        )
+        planes, channels = config.num_feats, EXPANSION * config.num_feats
+        inside = lookup(BLOCKS, config.hourglass_block, "hourglass_block")
+        behind = lookup(BLOCKS, config.stack_block, "stack_block")
+        self.hourglass = Hourglass(planes, config.depth, inside, config.residuals)
+        layers = [chain(behind, config.residuals, channels, planes, FEATURE_SIDE)]
+        for _ in range(config.head_convs - 1):
+            layers += normalised(nn.Conv2d(channels, channels, 1), channels)
+        self.features = nn.Sequential(*layers)
         self.score = nn.Conv2d(channels, config.num_keypoints, 1)
 
     def forward(self, x: Tensor, previous_neck: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -145,23 +179,22 @@ class StackedHourglass(nn.Module):
         """Build the network of `config`.
 
         Raises:
-            UsageError: the block or the merge is unknown.
+            UsageError: a block or the merge is unknown.
         """
         super().__init__()
-        block = lookup(BLOCKS, config.block, "block")
+        block = lookup(BLOCKS, config.stem_block, "stem_block")
         merge = lookup(MERGES, config.merge, "merge")
         self.narrow_res = config.narrow_res
+        self.multiple = STEM_STRIDE * 2**config.depth
         width, channels = config.inplanes, EXPANSION * config.num_feats
         self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 7, stride=2, padding=3),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-            block(width, width),
+            *normalised(nn.Conv2d(3, width, 7, stride=2, padding=3), width),
+            block(width, width, 2 * FEATURE_SIDE),
             nn.MaxPool2d(2),
-            block(2 * width, 2 * width),
-            block(4 * width, config.num_feats),
+            block(2 * width, 2 * width, FEATURE_SIDE),
+            block(4 * width, config.num_feats, FEATURE_SIDE),
         )
-        self.stages = nn.ModuleList(Stage(config, block) for _ in range(config.stacks))
+        self.stages = nn.ModuleList(Stage(config) for _ in range(config.stacks))
         self.merges = nn.ModuleList(
             merge(channels, config.num_keypoints) for _ in range(config.stacks - 1)
         )
@@ -175,6 +208,12 @@ class StackedHourglass(nn.Module):
 
         Necks are (N, 2·num_feats, h/4/2**depth, w/4/2**depth), before NarrowRes adds to them.
         """
+        for side in x.shape[2:]:
+            if side % self.multiple:
+                raise UsageError(
+                    f"input: found a side of {side} px, this hourglass takes multiples of"
+                    f" {self.multiple}"
+                )
         x = self.stem(x)
         heatmaps: list[Tensor] = []
         necks: list[Tensor] = []
@@ -186,63 +225,3 @@ class StackedHourglass(nn.Module):
             if index < len(self.merges):
                 x = self.merges[index](x, features, prediction)
         return heatmaps, necks
-
-
-def _rgb_255(red: float, green: float, blue: float) -> tuple[float, float, float]:
-    return (255 * red, 255 * green, 255 * blue)
-
-
-# The recipe of the 2023 paper: Gaussian targets and the mean colour of MPII, no standard deviation.
-_hourglass = register_model(
-    input_size=(256, 256),
-    stride=STEM_STRIDE,
-    heatmap_kind="gaussian",
-    mean=_rgb_255(0.4404, 0.4440, 0.4327),
-    std=_rgb_255(1.0, 1.0, 1.0),
-    paper="https://arxiv.org/abs/2302.04815",
-)
-
-
-@_hourglass
-def hourglass_1stack() -> nn.Module:
-    """One hourglass of 256 channels."""
-    return StackedHourglass(HourglassConfig(stacks=1))
-
-
-@_hourglass
-def hourglass_2stack() -> nn.Module:
-    """Two hourglasses of 256 channels: the baseline of the light variants."""
-    return StackedHourglass(HourglassConfig(stacks=2))
-
-
-@_hourglass
-def hourglass_3stack() -> nn.Module:
-    """Three hourglasses of 256 channels."""
-    return StackedHourglass(HourglassConfig(stacks=3))
-
-
-@_hourglass
-def hourglass_8stack() -> nn.Module:
-    """Eight hourglasses of 256 channels, the depth of the original paper."""
-    return StackedHourglass(HourglassConfig(stacks=8))
-
-
-@_hourglass
-def hourglass_168() -> nn.Module:
-    """Two hourglasses of 168 channels (84 inside the blocks)."""
-    return StackedHourglass(HourglassConfig(inplanes=48, num_feats=84))
-
-
-@_hourglass
-def hourglass_168_separable() -> nn.Module:
-    """Two hourglasses of 168 channels with depthwise separable blocks throughout."""
-    return StackedHourglass(HourglassConfig(inplanes=48, num_feats=84, block="separable"))
-
-
-@_hourglass
-def hourglass_168_resconcat_narrowres() -> nn.Module:
-    """The separable 168-channel network with ResConcat and NarrowRes connections."""
-    config = HourglassConfig(
-        inplanes=48, num_feats=84, block="separable", merge="resconcat", narrow_res=True
-    )
-    return StackedHourglass(config)
