@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rich.logging import RichHandler
 
 from converters import PRECISIONS
 from edge_pose.command_line import common_options, run_command
+from edge_pose.errors import UsageError
 
 PACKAGES = ("converters", "training", "edge_pose")
 
@@ -61,6 +63,11 @@ PACKAGES = ("converters", "training", "edge_pose")
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the calibration."
 )
+@click.option(
+    "--graph-only",
+    is_flag=True,
+    help="Write --out as a plain float ONNX file: networks of every task, no artifact, no gate.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     checkpoint: Path,
@@ -72,6 +79,7 @@ def command(
     force: bool,
     n_images: int,
     seed: int,
+    graph_only: bool,
     as_json: bool,
     verbose: int,
 ) -> None:
@@ -84,7 +92,16 @@ def command(
     console = Console(file=sys.stderr)  # the stream itself: converters redirect the name
     _log_to(console, verbose)
     wanted = tuple(dict.fromkeys(precisions))
-    model = read_info(checkpoint).model
+    info = read_info(checkpoint)
+    model = info.model
+    if graph_only:
+        _graph(checkpoint, out, as_json=as_json)
+        return
+    if info.entry.task != "top_down":
+        raise UsageError(
+            f"{checkpoint}: is a {info.entry.task} network, artifacts are of top_down ones;"
+            " --graph-only writes its ONNX graph"
+        )
     results = []
     with (
         console.status(f"{checkpoint.name}: reading data") as status,
@@ -106,6 +123,18 @@ def command(
                 }
             )
     _report(results, as_json=as_json)
+
+
+def _graph(checkpoint: Path, out: Path, *, as_json: bool) -> None:
+    from converters.graph import write_graph
+
+    graph = write_graph(checkpoint, out)
+    if as_json:
+        click.echo(json.dumps(asdict(graph), default=str))
+        return
+    click.echo(f"{graph.file}: {graph.model}, differs from torch by {graph.difference:.1e}")
+    for name, shape in graph.outputs.items():
+        click.echo(f"  {name}: {'x'.join(map(str, shape))}")
 
 
 def _report(results: Sequence[dict[str, Any]], *, as_json: bool) -> None:

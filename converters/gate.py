@@ -47,7 +47,10 @@ def run_gate(
     for name, points in (("checkpoint", expected), ("artifact", found)):
         if not np.isfinite(points).all():
             raise EdgePoseError(f"gate: the {name} gives positions that are not numbers")
-    before, after = measure_predictions(persons, expected), measure_predictions(persons, found)
+    before, after = (
+        measure_predictions(persons, expected, checkpoint.keypoints),
+        measure_predictions(persons, found, checkpoint.keypoints),
+    )
     size = checkpoint.spec.size
     zoom = np.array([size[0] / person.region(size).size[0] for person in persons])
     drift_px = np.linalg.norm(found - expected, axis=2) * zoom[:, None]

@@ -32,7 +32,7 @@ def describe(
 ) -> Manifest:
     """Return the manifest, still without a gate report."""
     entry, cost = info.entry, count(model, info.input_size)
-    keypoints = keypoint_format(entry.keypoint_format)
+    keypoints = keypoint_format(info.keypoint_format)
     return Manifest.model_validate(
         {
             "schema": SCHEMA,

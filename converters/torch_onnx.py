@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -65,7 +66,14 @@ def convert(
 
 
 def export(model: nn.Module, input_size: tuple[int, int]) -> onnx.ModelProto:
-    """Export the last stage as a graph (1, 3, h, w) -> (1, K, H, W), batch normalisation folded.
+    """Export the last stage as a graph (1, 3, h, w) -> (1, K, H, W), see `export_outputs`."""
+    return export_outputs(LastStage(model), input_size, (OUTPUT,))
+
+
+def export_outputs(
+    model: nn.Module, input_size: tuple[int, int], names: Sequence[str]
+) -> onnx.ModelProto:
+    """Export a graph from (1, 3, h, w) to all that the network returns, normalisation folded.
 
     The graph carries no trace of the machine or of the exporter's counters: the same weights give
     the same bytes.
@@ -77,12 +85,12 @@ def export(model: nn.Module, input_size: tuple[int, int]) -> onnx.ModelProto:
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                LastStage(model).eval(),
+                model.eval(),
                 (torch.zeros(1, 3, height, width),),
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=list(names),
                 external_data=False,
                 verbose=False,
             )

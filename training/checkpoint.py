@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from edge_pose.errors import EdgePoseError
 from edge_pose.preprocess import InputSpec
-from training.registry import ModelEntry, get_model
+from training.registry import ModelEntry, build_model, get_model
 
 SCHEMA = "edge_pose.checkpoint/1"
+MAX_INDEX = 2**26  # of an annotation; a bit each makes 11 MB of text
 
 
 class CheckpointError(EdgePoseError):
@@ -38,6 +39,7 @@ class CheckpointInfo:
 
     Attributes:
         model: registry name.
+        model_args: keyword arguments that the network was built with.
         heatmap_kind: "logits" or "gaussian".
         input_size: (w, h) px of the last training stage.
         recipe: the recipe as JSON values.
@@ -57,6 +59,20 @@ class CheckpointInfo:
     epochs: int = 0
     minutes: float = 0.0
     device: str = ""
+    model_args: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def keypoint_format(self) -> str:
+        """Name of the keypoint format of the heatmaps."""
+        return str(self.model_args.get("keypoints", self.entry.keypoint_format))
+
+    def build(self) -> nn.Module:
+        """Build the network, untrained.
+
+        Raises:
+            UsageError: this version has no such model, or it takes no such arguments.
+        """
+        return build_model(self.model, self.model_args)
 
     @property
     def entry(self) -> ModelEntry:
@@ -71,8 +87,17 @@ class CheckpointInfo:
 
 
 def pack_persons(indices: Iterable[int]) -> str:
-    """Pack annotation indices into a base64 bit set, so that evaluation can leave them out."""
+    """Pack annotation indices into a base64 bit set, so that evaluation can leave them out.
+
+    Raises:
+        CheckpointError: an index is negative, or so large that the set would be.
+    """
     listed = sorted(set(indices))
+    if listed and not 0 <= listed[0] <= listed[-1] < MAX_INDEX:
+        raise CheckpointError(
+            f"persons: found index {listed[0] if listed[0] < 0 else listed[-1]}, expected 0 to"
+            f" {MAX_INDEX - 1}: number the annotations anew"
+        )
     bits = np.zeros(listed[-1] + 1 if listed else 0, np.bool_)
     bits[listed] = True
     return base64.b64encode(np.packbits(bits).tobytes()).decode()
@@ -90,6 +115,21 @@ def unpack_persons(packed: str) -> set[int]:
         raise CheckpointError(f"trained_on: not a base64 bit set of persons: {error}") from None
     bits = np.unpackbits(np.frombuffer(data, np.uint8))
     return {int(i) for i in np.flatnonzero(bits)}
+
+
+def merge_persons(*trained_on: Mapping[str, str]) -> dict[str, str]:
+    """Return per data set everybody that is in one of the tables of bit sets.
+
+    Raises:
+        CheckpointError: one of them is not a bit set.
+    """
+    names = sorted({name for table in trained_on for name in table})
+    return {
+        name: pack_persons(
+            index for table in trained_on for index in unpack_persons(table.get(name, ""))
+        )
+        for name in names
+    }
 
 
 def save_checkpoint(
@@ -138,7 +178,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, CheckpointInfo]:
     with _open(path) as file:  # once: a training that goes on may replace the file in between
         info = _info(path, file.metadata() or {})
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-    model = info.entry.build()
+    model = info.build()
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     try:
         model.load_state_dict(state)

@@ -17,6 +17,7 @@ from edge_pose.backends import available_cores, open_backend
 from edge_pose.backends.base import Backend
 from edge_pose.decoding.heatmap import decode_heatmaps
 from edge_pose.metrics.pck import PckResult, pck
+from edge_pose.metrics.swaps import SwapResult, count_swaps
 from edge_pose.preprocess import (
     InputSpec,
     apply_affine,
@@ -25,15 +26,17 @@ from edge_pose.preprocess import (
     region_affine,
     to_tensor,
 )
-from edge_pose.skeleton import MPII16
+from edge_pose.skeleton import MPII16, KeypointFormat, keypoint_format
 from edge_pose.types import FloatArray, Image
 from training.checkpoint import CheckpointInfo, load_checkpoint, unpack_persons
 from training.datasets import DatasetError, Person, load_dataset
-from training.samples import MIRROR, read_image
+from training.keypoints import mirror, to_mpii
+from training.samples import read_image
 
 # PCKh@0.5 of MPII; PCK@0.2 by torso for the others (Johnson and Everingham 2010).
-THRESHOLD = {"mpii": 0.5, "lspet": 0.2, "coco": 0.2}
-METRIC = {"mpii": "PCKh@0.5", "lspet": "PCK@0.2 (torso)", "coco": "PCK@0.2 (torso)"}
+THRESHOLD = {"mpii": 0.5, "lsp": 0.2, "lspet": 0.2, "flic": 0.2, "coco": 0.2}
+METRIC = {name: "PCKh@0.5" if name == "mpii" else "PCK@0.2 (torso)" for name in THRESHOLD}
+OWN_SPLIT = ("mpii", "lsp", "flic")
 BATCH = 32
 
 Tensor: TypeAlias = NDArray[np.float32] | NDArray[np.uint8]
@@ -46,11 +49,13 @@ class Predictor(Protocol):
         spec: how the network wants its input.
         stride: input px per heatmap px.
         heatmap_kind: "logits" or "gaussian".
+        keypoints: what the heatmaps are of.
     """
 
     spec: InputSpec
     stride: int
     heatmap_kind: str
+    keypoints: KeypointFormat
 
     def heatmaps(self, tensor: Tensor) -> FloatArray:
         """Map an input tensor (N, …) to (N, K, H, W) heatmaps."""
@@ -65,6 +70,7 @@ class NetworkPredictor:
         self.spec = info.input_spec
         self.stride = info.entry.stride
         self.heatmap_kind = info.heatmap_kind
+        self.keypoints = keypoint_format(info.keypoint_format)
 
     @torch.no_grad()
     def heatmaps(self, tensor: Tensor) -> FloatArray:
@@ -83,6 +89,7 @@ class ArtifactPredictor:
         self.spec = manifest.input.spec
         self.stride = manifest.decoder.stride
         self.heatmap_kind: str = manifest.decoder.kind
+        self.keypoints = manifest.keypoint_format.format
 
     def heatmaps(self, tensor: Tensor) -> FloatArray:
         """Run (N, …) of the manifest's dtype and layout."""
@@ -108,17 +115,20 @@ def unseen_persons(
 ) -> tuple[list[Person], int]:
     """Return the persons to measure on, and how many were left out because they were trained on.
 
-    MPII: the benchmark's validation persons. Other sets: everybody that the training did not see.
+    MPII, LSP, FLIC, and COCO where its val is there: the owners' persons to measure on. Else
+    everybody that the training did not see.
 
     Raises:
         DatasetError: nobody is left.
     """
     persons = load_dataset(dataset, data)
     seen = unpack_persons(trained_on.get(dataset, ""))
+    if dataset in OWN_SPLIT or (dataset == "coco" and any(person.held_out for person in persons)):
+        persons = [person for person in persons if person.held_out]
     if dataset == "mpii":
         # The trainer never takes these, and MPII's annotation files number people differently:
         # the same index is somebody else in another part of the data set.
-        persons, seen = [person for person in persons if person.held_out], set()
+        seen = set()
     unseen = [
         p for p in persons if p.index not in seen and np.isfinite(p.unit_px) and p.unit_px > 0
     ]
@@ -154,26 +164,50 @@ def predict_crops(
     if flip_test:
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
         other = predictor.heatmaps(to_tensor(mirrored, predictor.spec))
-        maps = ((maps + other[:, MIRROR, :, ::-1]) / 2).astype(np.float32)
+        maps = ((maps + other[:, mirror(predictor.keypoints), :, ::-1]) / 2).astype(np.float32)
     return decode_heatmaps(maps, predictor.stride, predictor.heatmap_kind)
 
 
 def measure(predictor: Predictor, persons: Sequence[Person], *, flip_test: bool) -> PckResult:
     """Return the PCK of the data set's own definition; persons without its unit are left out."""
     usable = [p for p in persons if np.isfinite(p.unit_px) and p.unit_px > 0]
-    predicted = np.stack([k for _, k, _ in predict(predictor, usable, flip_test=flip_test)])
-    return measure_predictions(usable, predicted)
+    predicted = predict_all(predictor, usable, flip_test=flip_test)
+    return measure_predictions(usable, predicted, predictor.keypoints)
 
 
-def measure_predictions(persons: Sequence[Person], predicted: FloatArray) -> PckResult:
-    """Return the PCK of (N, K, 2) keypoints in source px; every person needs a unit."""
-    return pck(
-        predicted,
+def predict_all(predictor: Predictor, persons: Sequence[Person], *, flip_test: bool) -> FloatArray:
+    """Return (N, K, 2) keypoints in source px on ground-truth crops."""
+    return np.stack([points for _, points, _ in predict(predictor, persons, flip_test=flip_test)])
+
+
+def measure_predictions(
+    persons: Sequence[Person], predicted: FloatArray, keypoints: KeypointFormat = MPII16
+) -> PckResult:
+    """Return the PCK of (N, K, 2) keypoints in source px; every person needs a unit.
+
+    Joints that the format `keypoints` does not have do not count.
+    """
+    return pck(*_in_mpii(persons, predicted, keypoints), MPII16, THRESHOLD[persons[0].dataset])
+
+
+def measure_swaps(
+    persons: Sequence[Person], predicted: FloatArray, keypoints: KeypointFormat = MPII16
+) -> SwapResult:
+    """Return how often left and right are taken for each other; arguments as above."""
+    joints = _in_mpii(persons, predicted, keypoints)
+    return count_swaps(*joints, MPII16, THRESHOLD[persons[0].dataset])
+
+
+def _in_mpii(
+    persons: Sequence[Person], predicted: FloatArray, keypoints: KeypointFormat
+) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.bool_]]:
+    """Return predicted, truth, unit and present, in MPII's joints."""
+    joints, known = to_mpii(predicted, keypoints)
+    return (
+        joints,
         np.stack([p.keypoints for p in persons]),
-        np.array([p.unit_px for p in persons]),
-        np.stack([p.present for p in persons]),
-        MPII16,
-        THRESHOLD[persons[0].dataset],
+        np.array([p.unit_px for p in persons], np.float32),
+        np.stack([p.present for p in persons]) & known,
     )
 
 

@@ -1,13 +1,52 @@
-"""Pictures of a run."""
+"""Learning curves of a run: a picture, or a page that needs no other file."""
 
 from __future__ import annotations
 
+import html
+import io
 import json
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from training.checkpoint import CheckpointError
+from training.pictures.style import BLUE, GRAY, LINES, PictureError, new_figure, plain_axes, save
+
+Epoch: TypeAlias = Mapping[str, Any]
+"""One line of log.jsonl."""
+
+PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60em; margin: 2em auto;
+  padding: 0 1em; }}
+svg {{ width: 100%; height: auto; }}
+.table {{ overflow-x: auto; }}
+table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
+th, td {{ padding: 0.25em 0.8em; text-align: right; border-bottom: 1px solid #ddd; }}
+th {{ border-bottom: 2px solid #222; }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+<p>{summary}</p>
+{figure}
+<div class="table">
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>
+</body>
+</html>
+"""
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
@@ -22,44 +61,142 @@ def read_log(log: Path) -> list[dict[str, Any]]:
         raise CheckpointError(f"{log}: cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise CheckpointError(f"{log}: not a training log: {error}") from None
-    if not epochs or not all(isinstance(e, dict) and "loss" in e for e in epochs):
+    if not epochs or not all(isinstance(e, dict) and {"epoch", "loss"} <= e.keys() for e in epochs):
         raise CheckpointError(f"{log}: not a training log: no epoch with a loss in it")
     return epochs
 
 
 def plot_log(log: Path, out: Path) -> Path:
-    """Draw loss, learning rate, input size and held-out accuracy against epochs; returns `out`.
+    """Draw loss, measured accuracy and learning rate against epochs; returns `out`.
+
+    Args:
+        log: log.jsonl of a run.
+        out: a picture (.png, .svg, .pdf), or a page (.html) with the picture and a table of the
+            epochs, which loads nothing.
 
     Raises:
         CheckpointError: the log cannot be read.
+        PictureError: `out` cannot be written, or there is no such format.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     epochs = read_log(log)
-    number = [e["epoch"] for e in epochs]
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    FigureCanvasAgg(figure)
-    loss_axes = figure.add_subplot()
-    loss_axes.plot(number, [e["loss"] for e in epochs], color="tab:blue", label="training loss")
-    loss_axes.set_xlabel("epoch")
-    loss_axes.set_ylabel("loss", color="tab:blue")
-    for before, after in pairwise(epochs):
-        if before["input_side"] != after["input_side"]:
-            loss_axes.axvline(before["epoch"] + 0.5, color="0.7", linestyle=":")
-            loss_axes.text(
-                before["epoch"] + 0.7,
-                0.02,
-                f"{after['input_side']} px",
-                transform=loss_axes.get_xaxis_transform(),
-            )
-    measured = [e for e in epochs if "lspet_held_out" in e]
-    if measured:
-        axes = loss_axes.twinx()
-        values = [e["lspet_held_out"]["mean14"] for e in measured]
-        axes.plot([e["epoch"] for e in measured], values, "o-", color="tab:orange")
-        axes.set_ylabel("held-out LSPET, PCK@0.2, %", color="tab:orange")
-    loss_axes.set_title(f"{epochs[-1]['minutes']:.0f} minutes, last loss {epochs[-1]['loss']:.3f}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(out, dpi=110)
+    if out.suffix.lower() not in (".html", ".htm"):
+        return save(_figure(epochs), out)
+    text = page(epochs, title=log.resolve().parent.name or log.name)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text, "utf-8")
+    except OSError as error:
+        raise PictureError(f"{out}: cannot be written: {error.strerror}") from None
     return out
+
+
+def page(epochs: Sequence[Epoch], *, title: str) -> str:
+    """Return the HTML page of some epochs, with everything it needs inside."""
+    rows = [_flat(epoch) for epoch in epochs]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
+    lines = (
+        "".join(f"<td>{html.escape(_number(row.get(name, '')))}</td>" for name in names)
+        for row in rows
+    )
+    return PAGE.format(
+        title=html.escape(title),
+        summary=html.escape(_summary(epochs)),
+        figure=_svg(_figure(epochs)),
+        head=head,
+        rows="\n".join(f"<tr>{line}</tr>" for line in lines),
+    )
+
+
+def measurements(epochs: Sequence[Epoch]) -> dict[str, tuple[list[int], list[float]]]:
+    """Return (epochs, values) of each measured figure that counts, the first of its table."""
+    found: dict[str, tuple[list[int], list[float]]] = {}
+    for epoch in epochs:
+        for table, figures in epoch.items():
+            if isinstance(figures, Mapping) and figures:
+                name, value = next(iter(figures.items()))
+                if isinstance(value, (int, float)):
+                    label = f"{table.replace('_', ' ')}, {name}"
+                    numbers, values = found.setdefault(label, ([], []))
+                    numbers.append(int(epoch["epoch"]))
+                    values.append(float(value))
+    return found
+
+
+def _figure(epochs: Sequence[Epoch]) -> Any:  # noqa: ANN401 - matplotlib has no types
+    measured = measurements(epochs)
+    heights = [3.0] + [2.2] * bool(measured) + [1.0] * any("lr" in epoch for epoch in epochs)
+    figure = new_figure(8, 0.8 + sum(heights))
+    figure.suptitle(_summary(epochs), fontsize=11)
+    panels = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
+    ).ravel()
+    rest = iter(panels)
+    number = [epoch["epoch"] for epoch in epochs]
+    loss = next(rest)
+    loss.plot(number, [epoch["loss"] for epoch in epochs], ".-", color=BLUE)
+    loss.set_ylabel("training loss")
+    if measured:
+        axes = next(rest)
+        for (label, (at, values)), colour in zip(measured.items(), LINES[1:], strict=False):
+            axes.plot(at, values, "o-", color=colour, markersize=4, label=label)
+        axes.set_ylabel("measured, %")
+        axes.legend(fontsize=9, loc="lower right")
+    for axes in rest:
+        axes.plot(number, [epoch.get("lr") for epoch in epochs], color=GRAY)
+        axes.set_ylabel("learning rate")
+        axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+    for axes in panels:
+        plain_axes(axes)
+    panels[-1].set_xlabel("epoch")
+    panels[-1].xaxis.get_major_locator().set_params(integer=True)
+    _mark_sizes(panels, epochs)
+    return figure
+
+
+def _mark_sizes(panels: Sequence[Any], epochs: Sequence[Epoch]) -> None:
+    """Draw a line where the input size changes, with the new size in the upper panel."""
+    for before, after in pairwise(epochs):
+        if before.get("input_side") != after.get("input_side"):
+            at = before["epoch"] + 0.5
+            for axes in panels:
+                axes.axvline(at, color="0.6", linestyle=":")
+            panels[0].annotate(
+                f"{after['input_side']} px", (at, 1), (3, -3), textcoords="offset points",
+                xycoords=("data", "axes fraction"), va="top", fontsize=9,
+            )  # fmt: skip
+
+
+def _svg(figure: Any) -> str:  # noqa: ANN401
+    """Return a figure as an <svg> element whose words are text."""
+    from matplotlib import rc_context
+
+    stream = io.StringIO()
+    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edge_pose"}):
+        figure.savefig(stream, format="svg", metadata=nothing)
+    text = stream.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _summary(epochs: Sequence[Epoch]) -> str:
+    last = epochs[-1]
+    parts = [f"{last['epoch']} epochs", f"last loss {last['loss']:.3f}"]
+    if "minutes" in last:
+        parts.insert(1, f"{last['minutes']:.0f} minutes")
+    parts += [f"{label} {values[-1]:.1f} %" for label, (_, values) in measurements(epochs).items()]
+    return ", ".join(parts)
+
+
+def _flat(epoch: Epoch) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in epoch.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name} {key}": number for key, number in value.items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _number(value: object) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)

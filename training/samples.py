@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
+from typing import TypeAlias
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from edge_pose.preprocess import InputSpec, apply_affine, crop, region_affine, to_tensor
+from edge_pose.preprocess import apply_affine, crop, region_affine
 from edge_pose.skeleton import MPII16
 from edge_pose.types import FloatArray, Image
 from training.datasets.base import DatasetError, Person
+from training.keypoints import mirror
 from training.transforms import AugmentConfig, draw_view, jitter
 
-MIRROR = np.arange(len(MPII16.keypoints))
-for _a, _b in MPII16.flip_pairs:
-    MIRROR[[_a, _b]] = _b, _a
+MIRROR = mirror(MPII16)
+
+
+Group: TypeAlias = tuple[NDArray[np.int64], float]
+"""Sample indices, and how often an epoch shows each of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Sample:
     present: NDArray[np.bool_]
 
 
-@cache
+@lru_cache(maxsize=16384)  # some 2 GB of pictures of the usual size, in each loading process
 def _encoded(path: Path) -> NDArray[np.uint8]:
     """Keep the files' bytes in memory: a tenth of the pixels, and no disk in the loop."""
     return np.frombuffer(path.read_bytes(), np.uint8)
@@ -64,9 +66,13 @@ def read_image(path: Path) -> Image:
         DatasetError: it is missing or not a picture.
     """
     try:
-        image = cv2.imdecode(_encoded(path), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
+        data = _encoded(path)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    except cv2.error:  # of an empty file; its text has several lines
+        image = None
     if image is None:
         raise DatasetError(f"{path}: not a picture that OpenCV can decode")
     return np.asarray(image, np.uint8)
@@ -98,43 +104,51 @@ class PersonSamples(Dataset[Sample]):
 
 
 class EpochSampler(Sampler[Key]):
-    """Every person `repeats[dataset]` times per epoch, in an order of the seed and the epoch.
+    """The samples of an epoch in an order of the seed; each process takes every `world`-th batch.
 
     Set `epoch` and `input_side` before each pass; a resumed run sees what it would have seen.
 
     Args:
-        persons: those that keys number.
-        repeats: times per epoch by data set, 1 where it is not named.
+        groups: sample indices and how often an epoch shows each of them; the fraction of a repeat
+            falls on samples that the epoch draws.
         seed: of the order and of every sample.
+        part: samples of one forward pass in one process.
+        rank: number of this process.
+        world: processes.
     """
 
-    def __init__(self, persons: Sequence[Person], repeats: dict[str, int], seed: int) -> None:
-        self.order = np.concatenate(
-            [np.repeat(i, repeats.get(person.dataset, 1)) for i, person in enumerate(persons)]
-        )
+    def __init__(
+        self, groups: Sequence[Group], seed: int, *, part: int = 1, rank: int = 0, world: int = 1
+    ) -> None:
+        self.groups = groups
         self.seed = seed
+        self.part, self.rank, self.world = part, rank, world
         self.epoch = 0
         self.input_side = 0
 
+    @property
+    def total(self) -> int:
+        """Samples of one epoch, of all processes."""
+        return sum(round(len(indices) * repeats) for indices, repeats in self.groups)
+
     def __len__(self) -> int:
-        return len(self.order)
+        """Count this process's samples in whole batches of all processes."""
+        return self.total // (self.part * self.world) * self.part
 
     def __iter__(self) -> Iterator[Key]:
-        """Yield the keys of the current epoch."""
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.order)
-        for position, person in enumerate(order):
-            yield Key(self.seed, self.epoch, position, int(person), self.input_side)
+        """Yield the keys of the current epoch that are this process's."""
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(np.concatenate([_repeat(*group, rng) for group in self.groups]))
+        for own in range(len(self)):
+            batch, place = divmod(own, self.part)
+            position = (batch * self.world + self.rank) * self.part + place
+            yield Key(self.seed, self.epoch, position, int(order[position]), self.input_side)
 
 
-class Collate:
-    """Stacks samples into (images (N, 3, h, w) float32, keypoints (N, K, 2), present (N, K))."""
-
-    def __init__(self, spec: InputSpec) -> None:
-        self.spec = spec
-
-    def __call__(self, samples: Sequence[Sample]) -> tuple[Tensor, Tensor, Tensor]:
-        """Stack one batch."""
-        images = to_tensor(np.stack([sample.crop for sample in samples]), self.spec)
-        keypoints = np.stack([sample.keypoints for sample in samples])
-        present = np.stack([sample.present for sample in samples])
-        return torch.from_numpy(images), torch.from_numpy(keypoints), torch.from_numpy(present)
+def _repeat(
+    indices: NDArray[np.int64], repeats: float, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return round(len · repeats) indices, each of them ⌊repeats⌋ or ⌈repeats⌉ times."""
+    whole, rest = divmod(round(len(indices) * repeats), max(len(indices), 1))
+    extra = rng.choice(indices, rest, replace=False) if rest else indices[:0]
+    return np.concatenate([np.tile(indices, whole), extra])

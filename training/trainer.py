@@ -7,7 +7,8 @@ import logging
 import math
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,46 +17,31 @@ from rich.progress import Progress
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from edge_pose.errors import EdgePoseError
-from edge_pose.preprocess import InputSpec
+from edge_pose.errors import ConfigError, EdgePoseError
+from training.batch_statistics import refit_statistics
 from training.checkpoint import (
+    CheckpointError,
     CheckpointInfo,
+    load_checkpoint,
     load_resume,
-    pack_persons,
+    merge_persons,
     save_checkpoint,
     save_resume,
 )
-from training.datasets import Person, load_dataset
-from training.evaluate import NetworkPredictor, data_hash, measure
-from training.losses import HEATMAP_KIND, LOSSES
+from training.events import write_events
+from training.loading import batches, open_loader
+from training.losses.heatmap import HEATMAP_KIND
+from training.optimizer import build_optimizer, lr_factor
+from training.parallel import Processes
 from training.recipe import Recipe
-from training.registry import get_model
-from training.samples import Collate, EpochSampler, PersonSamples
-from training.targets import gaussian_targets
+from training.registry import build_model, get_model
+from training.run_folder import Paths, trim_log
+from training.samples import EpochSampler
+from training.tasks import Batch, Task
+
+REFIT_BATCHES = 20
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Files of one run."""
-
-    folder: Path
-
-    @property
-    def log(self) -> Path:
-        """One JSON object per epoch."""
-        return self.folder / "log.jsonl"
-
-    @property
-    def resume(self) -> Path:
-        """State to go on from."""
-        return self.folder / "resume.pt"
-
-    @property
-    def weights(self) -> Path:
-        """The averaged weights of the last finished epoch."""
-        return self.folder / "checkpoint.safetensors"
 
 
 class Trainer:
@@ -63,35 +49,50 @@ class Trainer:
 
     Args:
         recipe: what to do.
-        data: folder with the data sets.
+        task: samples, loss and figure of merit.
         folder: where log, state and weights go.
         device: "cpu" or "cuda".
-        limit: use only this many persons, for trials.
+        processes: this one among those that train together; alone by default.
+
+    Raises:
+        ConfigError: a batch cannot be divided as asked.
+        EdgePoseError: there are too few samples for one batch.
     """
 
     def __init__(
-        self, recipe: Recipe, data: Path, folder: Path, device: str, limit: int | None = None
+        self,
+        recipe: Recipe,
+        task: Task,
+        folder: Path,
+        device: str,
+        processes: Processes | None = None,
     ) -> None:
         torch.manual_seed(recipe.seed)
-        self.recipe, self.device, self.paths = recipe, torch.device(device), Paths(folder)
-        self.entry = get_model(recipe.model)
-        everyone = {name: load_dataset(name, data) for name in recipe.datasets}
-        self.persons: list[Person] = [
-            person for people in everyone.values() for person in people if not person.held_out
-        ][:limit]
-        self.held_out = [p for p in everyone.get("lspet", []) if p.held_out][:limit]
-        arguments = {"pretrained": True} if recipe.pretrained else {}
-        self.model = self.entry.build(**arguments).to(self.device)
+        self.recipe, self.task, self.paths = recipe, task, Paths(folder)
+        self.processes = processes or Processes()
+        self.device = self.processes.device(device)
+        model, before = _initial_model(recipe)
+        self.model = model.to(self.device)
+        # Who was trained on earlier cannot be measured on later.
+        self.trained_on = merge_persons(task.trained_on, before)
         _channels_last(self.model)
         self.average = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        self.optimizer = _optimizer(self.model, recipe)
+        self.lossy = self.processes.wrap(_Lossy(self.model, task))
+        self.optimizer = build_optimizer(self.model, recipe)
         self.epoch, self.step, self.seconds = 0, 0, 0.0
-        self.sampler = EpochSampler(self.persons, recipe.datasets, recipe.seed)
-        self.total_steps = recipe.epochs * (len(self.sampler) // recipe.batch_size)
+        self.sampler = EpochSampler(
+            task.groups,
+            recipe.seed,
+            part=_part(recipe, self.processes.world),
+            rank=self.processes.rank,
+            world=self.processes.world,
+        )
+        self.steps_per_epoch = self.sampler.total // recipe.batch_size
+        self.total_steps = recipe.epochs * self.steps_per_epoch
         if self.total_steps == 0:
             raise EdgePoseError(
-                f"{data}: {len(self.sampler)} samples are less than one batch of"
-                f" {recipe.batch_size}, give more persons or a smaller batch_size"
+                f"{self.sampler.total} samples are less than one batch of {recipe.batch_size},"
+                " give more persons or a smaller batch_size"
             )
 
     def run(self, progress: Progress, until_epoch: int | None = None) -> None:
@@ -103,71 +104,101 @@ class Trainer:
         self.paths.folder.mkdir(parents=True, exist_ok=True)
         if self.paths.resume.exists():
             self._load()
-        trim_log(self.paths.log, self.epoch)
+        if self.processes.first:
+            trim_log(self.paths.log, self.epoch)
         last = min(until_epoch or self.recipe.epochs, self.recipe.epochs)
-        batches = len(self.sampler) // self.recipe.batch_size
-        bar = progress.add_task(self.recipe.model, total=last * batches)
-        progress.update(bar, completed=self.epoch * batches)
+        bar = progress.add_task(self.recipe.model, total=last * self.steps_per_epoch)
+        progress.update(bar, completed=self.epoch * self.steps_per_epoch)
         loader = self._loader()
         while self.epoch < last:
-            stage = self.recipe.stage(self.epoch)
-            self.sampler.epoch, self.sampler.input_side = self.epoch, stage.input_side
             start, total = time.monotonic(), 0.0
-            self.model.train()
-            for count, batch in enumerate(loader, 1):
-                total += self._step(*batch, sigma=stage.sigma)
+            for count, loss in enumerate(self._epoch(loader), 1):
+                total += loss
                 text = f"epoch {self.epoch + 1}/{self.recipe.epochs} loss {total / count:.3f}"
                 progress.update(bar, advance=1, description=text)
             took = time.monotonic() - start
             self.seconds += took
             self.epoch += 1
-            self._finish_epoch(total / batches, batches * self.recipe.batch_size / took)
+            rate = self.steps_per_epoch * self.recipe.batch_size / took
+            self._finish_epoch(total / self.steps_per_epoch, rate)
+
+    def dry_run(self) -> dict[str, Any]:
+        """Compute loss and gradients of one step, write nothing, and say what a run would be."""
+        start = time.monotonic()
+        losses = list(islice(self._epoch(self._loader(), update=False), 1))
+        return {
+            "model": self.recipe.model,
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "samples_per_epoch": self.steps_per_epoch * self.recipe.batch_size,
+            "epochs": self.recipe.epochs,
+            "steps": self.total_steps,
+            "first_loss": losses[0],
+            "first_step_s": round(time.monotonic() - start, 2),
+            "device": self.device.type,
+            "processes": self.processes.world,
+        }
+
+    def _epoch(self, loader: DataLoader[Any], *, update: bool = True) -> Iterator[float]:
+        """Yield the loss of each step of the current epoch."""
+        stage = self.recipe.stage(self.epoch)
+        self.sampler.epoch, self.sampler.input_side = self.epoch, stage.input_side
+        # What a network draws, such as dropout, does not depend on where a run was stopped.
+        torch.manual_seed(hash((self.recipe.seed, self.epoch, self.processes.rank)))
+        self.model.train()
+        epoch = batches(loader)
+        for _ in range(self.steps_per_epoch):
+            parts = islice(epoch, self.recipe.accumulate)
+            yield self._step(parts, stage.sigma, update=update)
 
     def _loader(self) -> DataLoader[Any]:
-        entry, recipe = self.entry, self.recipe
-        spec = InputSpec(entry.input_size, entry.color, "nchw", "float32", entry.mean, entry.std)
-        return DataLoader(
-            PersonSamples(self.persons, recipe.augment),
-            batch_size=recipe.batch_size,
-            sampler=self.sampler,
-            num_workers=recipe.workers,
-            collate_fn=Collate(spec),
-            drop_last=True,
-            prefetch_factor=4 if recipe.workers else None,
-            worker_init_fn=_one_thread,
-        )
+        pin = self.device.type == "cuda"
+        return open_loader(self.task, self.sampler, self.recipe.workers, pin=pin)
 
-    def _step(self, images: Tensor, keypoints: Tensor, present: Tensor, *, sigma: float) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak_lr"] * self._lr_factor()
-        images = images.to(self.device, memory_format=torch.channels_last)
-        keypoints, present = keypoints.to(self.device), present.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16):
-            stages = self.model(images)
-        size = (stages[-1].shape[3], stages[-1].shape[2])
-        target, inside = gaussian_targets(keypoints, self.entry.stride, size, sigma)
-        loss = LOSSES[self.recipe.loss](stages, target, present, inside)
-        value = float(loss.detach())
+    def _step(self, parts: Iterator[Batch], sigma: float, *, update: bool) -> float:
+        """Take one step of the optimizer and return the loss, the mean over all processes."""
+        self.optimizer.zero_grad(set_to_none=True)
+        value = torch.zeros((), device=self.device)
+        for index, batch in enumerate(parts, 1):
+            last = index == self.recipe.accumulate
+            with self.processes.gradients_meet(self.lossy, meet=last):
+                loss = self._loss(batch, sigma) / self.recipe.accumulate
+                loss.backward()  # type: ignore[no-untyped-call]
+            value += loss.detach()
+        mean = self.processes.mean(value)
+        self._check("loss", mean)
+        if update:
+            self._update()
+        return mean
+
+    def _check(self, name: str, value: float) -> None:
         if not math.isfinite(value):
             raise EdgePoseError(
-                f"epoch {self.epoch + 1}, step {self.step}: the loss is {value}; lower the"
+                f"epoch {self.epoch + 1}, step {self.step}: the {name} is {value}; lower the"
                 f" learning rate and run again, the last epoch's state is in {self.paths.resume}"
             )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.optimizer.clip_norm)
+
+    def _loss(self, batch: Batch, sigma: float) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16):
+            loss: Tensor = self.lossy(self._moved(batch), sigma)
+        return loss
+
+    def _moved(self, batch: Batch) -> Batch:
+        images, *others = batch
+        return (
+            images.to(self.device, memory_format=torch.channels_last, non_blocking=True),
+            *(other.to(self.device, non_blocking=True) for other in others),
+        )
+
+    def _update(self) -> None:
+        factor = lr_factor(self.recipe.optimizer, self.step, self.total_steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak_lr"] * factor
+        limit = self.recipe.optimizer.clip_norm
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        self._check("gradient's norm", float(norm))
         self.optimizer.step()
         self.step += 1
         self._update_average()
-        return value
-
-    def _lr_factor(self) -> float:
-        """Linear warm-up, then half a cosine down to zero."""
-        warmup = self.recipe.optimizer.warmup_steps
-        if self.step < warmup:
-            return (self.step + 1) / warmup
-        done = (self.step - warmup) / max(self.total_steps - warmup, 1)
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -181,6 +212,11 @@ class Trainer:
                 mean.copy_(value)
 
     def _finish_epoch(self, loss: float, rate: float) -> None:
+        if self.processes.first:
+            self._write(loss, rate)
+        self.processes.wait()
+
+    def _write(self, loss: float, rate: float) -> None:
         record: dict[str, Any] = {
             "epoch": self.epoch,
             "step": self.step,
@@ -191,36 +227,51 @@ class Trainer:
             "minutes": round(self.seconds / 60, 2),
         }
         last = self.epoch == self.recipe.epochs
-        if self.held_out and (last or self.epoch % self.recipe.measure_every == 0):
-            record["lspet_held_out"] = self._measure()
+        if (last or self.epoch % self.recipe.measure_every == 0) and (found := self.measure()):
+            record["held_out"] = found
         save_checkpoint(self.paths.weights, self.average, self._info())
         # The log goes first: a kill before the state is written leaves a line too many, which
         # `trim_log` takes out again; the other way round a line would be missing for good.
         with self.paths.log.open("a") as stream:
             stream.write(json.dumps(record) + "\n")
+        write_events(self.paths.events, record)
         save_resume(self.paths.resume, self._state())
         log.info("%s", json.dumps(record))
 
-    def _measure(self) -> dict[str, float]:
-        averaged = self.entry.build().to(self.device)
+    def measure(self) -> dict[str, float]:
+        """Measure the averaged weights on samples held out from training, see Task.measure."""
+        return self.task.measure(self._averaged(), self._info())
+
+    def measure_trained(self) -> dict[str, float]:
+        """Measure on the training's own samples, with statistics of one more pass over them."""
+        model, epoch = self._averaged(), max(self.epoch - 1, 0)
+        stage = self.recipe.stage(epoch)
+        self.sampler.epoch, self.sampler.input_side = epoch, stage.input_side
+        some = islice(batches(self._loader()), REFIT_BATCHES)
+        refit_statistics(
+            model, (self._moved(batch) for batch in some),
+            lambda network, batch: self.task.loss(network, batch, stage.sigma),
+        )  # fmt: skip
+        return self.task.measure(model.eval(), self._info(), trained=True)
+
+    def _averaged(self) -> nn.Module:
+        averaged = self._info().build().to(self.device)
         averaged.load_state_dict(self.average)
-        predictor = NetworkPredictor(averaged, self._info(), self.device)
-        result = measure(predictor, self.held_out, flip_test=False)
-        return {"mean14": round(result.mean14, 2), "mean12": round(result.mean12, 2)}
+        return averaged.eval()
 
     def _info(self) -> CheckpointInfo:
         side = self.recipe.stage(max(self.epoch - 1, 0)).input_side
-        used = {
-            name: pack_persons(p.index for p in self.persons if p.dataset == name)
-            for name in self.recipe.datasets
-        }
+        entry = get_model(self.recipe.model)
         return CheckpointInfo(
             model=self.recipe.model,
-            heatmap_kind=HEATMAP_KIND[self.recipe.loss],
+            model_args=dict(self.recipe.model_args),
+            heatmap_kind=(
+                HEATMAP_KIND[self.recipe.loss] if entry.task == "top_down" else entry.heatmap_kind
+            ),
             input_size=(side, side),
             recipe=self.recipe.model_dump(mode="json", by_alias=True),
-            trained_on=used,
-            data_sha256=data_hash(self.persons),
+            trained_on=self.trained_on,
+            data_sha256=self.task.data_sha256,
             epochs=self.epoch,
             minutes=round(self.seconds / 60, 1),
             device=f"{self.device.type} ({platform.machine()}, {torch.get_num_threads()} threads)",
@@ -229,6 +280,7 @@ class Trainer:
     def _state(self) -> dict[str, Any]:
         return {
             "recipe": self.recipe.model_dump_json(by_alias=True),
+            "data": self._data(),
             "model": self.model.state_dict(),
             "average": self.average,
             "optimizer": self.optimizer.state_dict(),
@@ -237,11 +289,24 @@ class Trainer:
             "seconds": self.seconds,
         }
 
+    def _data(self) -> dict[str, str | int]:
+        """What else than the recipe makes a run what it is."""
+        return {
+            "data_sha256": self.task.data_sha256,
+            "samples": self.sampler.total,
+            "processes": self.processes.world,
+        }
+
     def _load(self) -> None:
         state = load_resume(self.paths.resume)
         if state.get("recipe") != self.recipe.model_dump_json(by_alias=True):
             raise EdgePoseError(
                 f"{self.paths.resume}: belongs to another recipe, choose another --out folder"
+            )
+        if state.get("data") != self._data():
+            raise EdgePoseError(
+                f"{self.paths.resume}: belongs to other data, another --limit or another number of"
+                " processes, choose another --out folder"
             )
         self.model.load_state_dict(state["model"])
         self.average = {k: v.to(self.device) for k, v in state["average"].items()}
@@ -251,44 +316,49 @@ class Trainer:
         log.info("going on after epoch %d of %s", self.epoch, self.paths.resume)
 
 
-def trim_log(file: Path, epochs: int) -> None:
-    """Keep one line for each of the finished epochs: a killed run repeats what came after them.
+class _Lossy(nn.Module):
+    """Model and loss as one module: several processes exchange gradients at its forward pass."""
 
-    Args:
-        file: log.jsonl; it need not exist.
-        epochs: finished epochs, as the state knows them.
-    """
-    if not file.exists():
-        return
-    text = file.read_text("utf-8")
-    lines = {}
-    for line in text.splitlines(keepends=True):
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.model = model
+        self._task = task
+
+    def forward(self, batch: Batch, sigma: float) -> Tensor:
+        return self._task.loss(self.model, batch, sigma)
+
+
+def _part(recipe: Recipe, world: int) -> int:
+    """Return the samples of one forward pass in one process."""
+    part, rest = divmod(recipe.batch_size, recipe.accumulate * world)
+    if rest:
+        raise ConfigError(
+            f"batch_size {recipe.batch_size}: is not a multiple of accumulate {recipe.accumulate}"
+            f" x {world} processes"
+        )
+    return part
+
+
+def _initial_model(recipe: Recipe) -> tuple[nn.Module, dict[str, str]]:
+    """Return the network to start from and who it was trained on."""
+    pretrained = {"pretrained": True} if recipe.pretrained else {}
+    model = build_model(recipe.model, {**recipe.model_args, **pretrained})
+    trained_on: dict[str, str] = {}
+    if recipe.init:
+        given, info = load_checkpoint(Path(recipe.init))
+        if info.model != recipe.model:
+            raise CheckpointError(
+                f"init: {recipe.init} is of model {info.model}, the recipe's is {recipe.model}"
+            )
         try:
-            lines[int(json.loads(line)["epoch"])] = line
-        except (KeyError, TypeError, ValueError):
-            log.warning("%s: dropping a damaged line", file)
-    kept = "".join(line for epoch, line in lines.items() if epoch <= epochs)
-    if kept != text:
-        temporary = file.with_suffix(".partial")
-        temporary.write_text(kept, "utf-8")
-        temporary.replace(file)
-
-
-def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Weight decay on matrices and kernels only; pretrained weights at their own rate."""
-    config = recipe.optimizer
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        slow = recipe.pretrained and name.startswith("down.")
-        groups.setdefault((slow, parameter.ndim > 1), []).append(parameter)
-    settings = []
-    for (slow, decay), parameters in groups.items():
-        lr = config.lr * (config.pretrained_lr_factor if slow else 1.0)
-        wd = config.weight_decay if decay else 0.0
-        settings.append({"params": parameters, "lr": lr, "peak_lr": lr, "weight_decay": wd})
-    if config.name == "rmsprop":
-        return torch.optim.RMSprop(settings, lr=config.lr)
-    return torch.optim.AdamW(settings, lr=config.lr, fused=True)
+            model.load_state_dict(given.state_dict())
+        except RuntimeError:
+            raise CheckpointError(
+                f"init: {recipe.init} was built with {info.model_args}, the recipe's model_args"
+                f" are {recipe.model_args}"
+            ) from None
+        trained_on = info.trained_on
+    return model, trained_on
 
 
 def _channels_last(model: nn.Module) -> None:
@@ -296,12 +366,3 @@ def _channels_last(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-
-
-def _one_thread(worker: int) -> None:
-    """Keep a loading process to one core."""
-    import cv2
-
-    del worker
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

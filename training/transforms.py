@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -24,17 +25,36 @@ class AugmentConfig(BaseModel):
     p_flip: float = Field(0.5, ge=0, le=1)
     p_rotate: float = Field(0.6, ge=0, le=1)
     rotate_deg: float = Field(30.0, ge=0, description="standard deviation; clipped at twice this")
-    scale_sigma: float = Field(0.2, ge=0, description="standard deviation of log2 of the zoom")
-    scale_limit: float = Field(0.5, ge=0, description="largest |log2 zoom| of the ordinary draw")
+    zoom: Literal["log2", "linear"] = Field("log2", description="what of the zoom is normal")
+    scale_sigma: float = Field(0.2, ge=0, description="standard deviation of log2 zoom or zoom")
+    scale_limit: float = Field(0.5, ge=0, description="largest |log2 zoom| or |zoom - 1|")
     shift: float = Field(0.08, ge=0, description="largest shift over the crop's side")
     p_far: float = Field(0.08, ge=0, le=1, description="person small in the crop, as in a search")
     far_limit: float = Field(2.6, ge=1, description="largest crop side over the ordinary one")
     p_half_body: float = Field(0.15, ge=0, le=1)
     p_background: float = Field(0.04, ge=0, le=1, description="crop without an annotated joint")
-    color_gain: float = Field(0.2, ge=0, lt=1, description="brightness shifts by 0.4 of it")
+    color_gain: float = Field(0.2, ge=0, lt=1, description="of each channel by itself")
+    brightness: float = Field(0.2, ge=0, lt=1, description="of all channels; shifts by 0.4 of it")
     p_gray: float = Field(0.05, ge=0, le=1)
     p_blur: float = Field(0.1, ge=0, le=1)
     p_cutout: float = Field(0.3, ge=0, le=1)
+
+
+PLAIN = AugmentConfig(
+    p_flip=0,
+    p_rotate=0,
+    scale_sigma=0,
+    shift=0,
+    p_far=0,
+    p_half_body=0,
+    p_background=0,
+    color_gain=0,
+    brightness=0,
+    p_gray=0,
+    p_blur=0,
+    p_cutout=0,
+)
+"""No augmentation: every epoch sees the same crops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +85,8 @@ def draw_view(
         side *= rng.uniform(1.3, config.far_limit)
         reach = 0.3  # a searching crop has the person anywhere in it
     else:
-        log_zoom = float(np.clip(rng.normal(0, config.scale_sigma), *_pair(config.scale_limit)))
-        side *= 2.0**log_zoom
+        zoom = float(np.clip(rng.normal(0, config.scale_sigma), *_pair(config.scale_limit)))
+        side *= 2.0**zoom if config.zoom == "log2" else 1 + zoom
         reach = config.shift
     center = center + rng.uniform(-reach, reach, 2) * side
     angle = 0.0
@@ -112,8 +132,8 @@ def _background(
 def jitter(crop: Image, config: AugmentConfig, rng: np.random.Generator) -> Image:
     """Change colours and sharpness and cut a patch out of a (h, w, 3) uint8 crop."""
     gain = rng.uniform(1 - config.color_gain, 1 + config.color_gain, 3)
-    gain *= rng.uniform(1 - config.color_gain, 1 + config.color_gain)
-    offset = rng.uniform(-0.4, 0.4) * config.color_gain * 255
+    gain *= rng.uniform(1 - config.brightness, 1 + config.brightness)
+    offset = rng.uniform(-0.4, 0.4) * config.brightness * 255
     levels = np.arange(256, dtype=np.float32)[:, None] * gain + offset
     table = np.clip(levels, 0, 255).astype(np.uint8)[None]  # (1, 256, 3)
     crop = np.asarray(cv2.LUT(crop, table), np.uint8)

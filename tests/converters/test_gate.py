@@ -10,6 +10,7 @@ from converters.data import ConversionData
 from converters.gate import run_gate, verdict
 from edge_pose.errors import EdgePoseError
 from edge_pose.preprocess import InputSpec, apply_affine, region_affine
+from edge_pose.skeleton import MPII16, KeypointFormat
 from edge_pose.types import FloatArray
 from training.datasets import Person
 
@@ -27,6 +28,7 @@ class Oracle:
     spec: InputSpec = SPEC
     stride: int = STRIDE
     heatmap_kind: str = "gaussian"
+    keypoints: KeypointFormat = MPII16
 
     def __post_init__(self) -> None:
         self.done = 0

@@ -71,6 +71,12 @@ def test_persons_survive_packing(indices: list[int]) -> None:
     assert unpack_persons(pack_persons(indices)) == set(indices)
 
 
+@pytest.mark.parametrize("index", [-1, 900_100_000_001])
+def test_indices_that_would_not_fit_are_refused(index: int) -> None:
+    with pytest.raises(CheckpointError, match=f"persons: found index {index}, expected 0 to"):
+        pack_persons([3, index])
+
+
 def test_what_is_not_a_checkpoint_is_refused(tiny_model: str, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         read_info(tmp_path / "gone.safetensors")

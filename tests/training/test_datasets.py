@@ -79,8 +79,18 @@ def test_coco_twelve_common_joints(coco: Path) -> None:
     assert not person.present[[NECK, HEAD]].any()
     assert person.keypoints[MPII16.index("left_shoulder")].tolist() == [10 + 4 * 5, 20 + 3 * 5]
     assert person.keypoints[MPII16.index("right_ankle")].tolist() == [10 + 4 * 16, 20 + 3 * 16]
-    assert person.center == (25.0, 50.0)
+    assert person.center == (24.5, 49.5)  # COCO's boxes count from the pixels' corners
     assert person.side == pytest.approx(80 * 1.25)
+    assert not person.held_out
+
+
+def test_coco_holds_out_its_validation_part(coco: Path) -> None:
+    folder = coco / "coco"
+    (folder / "train2017").rename(folder / "val2017")
+    annotations = folder / "annotations"
+    train = annotations / "person_keypoints_train2017.json"
+    train.rename(annotations / "person_keypoints_val2017.json")
+    (person,) = load_dataset("coco", coco)
     assert person.held_out
 
 

@@ -26,6 +26,7 @@ class Oracle:
     spec = InputSpec((64, 64))
     stride = 4
     heatmap_kind = "gaussian"
+    keypoints = MPII16
 
     def __init__(self, persons: list[Person], offset: float = 0.0, flipped: bool = False) -> None:
         from edge_pose.preprocess import apply_affine, region_affine

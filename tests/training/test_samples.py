@@ -9,16 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from edge_pose.preprocess import InputSpec, apply_affine, region_affine
+from edge_pose.preprocess import apply_affine, region_affine
 from edge_pose.skeleton import MPII16
 from training.datasets import DatasetError, Person, load_dataset
-from training.samples import MIRROR, Collate, EpochSampler, Key, PersonSamples, read_image
-from training.transforms import AugmentConfig, draw_view, jitter
-
-PLAIN = AugmentConfig(
-    p_flip=0, p_rotate=0, scale_sigma=0, shift=0, p_far=0, p_half_body=0, p_background=0,
-    color_gain=0, p_gray=0, p_blur=0, p_cutout=0,
-)  # fmt: skip
+from training.samples import MIRROR, EpochSampler, Key, PersonSamples, read_image
+from training.transforms import PLAIN, AugmentConfig, draw_view, jitter
 
 
 @pytest.fixture
@@ -71,10 +66,9 @@ def test_the_same_key_gives_the_same_sample(generated: Path) -> None:
     assert not np.array_equal(crops[0], crops[1])
 
 
-def test_an_epoch_repeats_data_sets_as_asked_and_differs_from_the_next(generated: Path) -> None:
-    persons = load_dataset("mpii", generated)
-    persons = [replace(p, dataset="lspet") if i < 20 else p for i, p in enumerate(persons)]
-    sampler = EpochSampler(persons, {"mpii": 3, "lspet": 1}, seed=1)
+def test_an_epoch_repeats_data_sets_as_asked_and_differs_from_the_next() -> None:
+    lspet, mpii = np.arange(20), np.arange(20, 32)
+    sampler = EpochSampler([(mpii, 3), (lspet, 1)], seed=1)
     first = [key.person for key in sampler]
     assert len(first) == len(sampler) == 20 + 3 * 12
     assert sorted(first) == sorted([*range(20), *list(range(20, 32)) * 3])
@@ -83,15 +77,26 @@ def test_an_epoch_repeats_data_sets_as_asked_and_differs_from_the_next(generated
     assert [key.person for key in sampler] != first
 
 
-def test_collate_normalises_with_the_device_code(dots: Person) -> None:
-    sample = PersonSamples([dots], PLAIN)[Key(1, 0, 0, 0, 64)]
-    spec = InputSpec((64, 64), "rgb", "nchw", "float32", (127.0,) * 3, (128.0,) * 3)
-    images, keypoints, present = Collate(spec)([sample, sample])
-    assert images.shape == (2, 3, 64, 64)
-    expected = (sample.crop[..., ::-1].transpose(2, 0, 1).astype(np.float32) - 127) / 128
-    assert np.allclose(images[1].numpy(), expected, atol=1e-6)
-    assert keypoints.shape == (2, 16, 2)
-    assert present.dtype.is_floating_point is False
+def test_fractions_of_a_repeat_fall_on_others_in_each_epoch() -> None:
+    sampler = EpochSampler([(np.arange(10), 2.5), (np.arange(10, 20), 0.3)], seed=1)
+    extra = set()
+    for sampler.epoch in range(4):
+        counts = np.bincount([key.person for key in sampler], minlength=20)
+        assert sorted(counts[:10]) == [2] * 5 + [3] * 5
+        assert sorted(counts[10:]) == [0] * 7 + [1] * 3
+        extra.add(tuple(counts))
+    assert len(extra) == 4
+
+
+def test_processes_share_the_batches_of_an_epoch() -> None:
+    groups = [(np.arange(27), 1.0)]
+    alone = list(EpochSampler(groups, seed=1, part=4))
+    assert len(alone) == 24  # whole batches only
+    shares = [list(EpochSampler(groups, seed=1, part=2, rank=r, world=2)) for r in (0, 1)]
+    assert [len(share) for share in shares] == [12, 12]
+    for step in range(6):
+        both = [key for share in shares for key in share[2 * step : 2 * step + 2]]
+        assert both == alone[4 * step : 4 * step + 4]
 
 
 def test_background_views_show_no_joint(dots: Person) -> None:

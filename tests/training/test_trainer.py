@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from rich.progress import Progress
@@ -15,14 +14,19 @@ from safetensors.torch import load_file
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import read_info, unpack_persons
 from training.recipe import Recipe
-from training.trainer import Trainer, trim_log
+from training.tasks import build_task
+from training.trainer import Trainer
 
 
 def train(recipe: Recipe, data: Path, out: Path, until: int | None = None) -> Trainer:
-    trainer = Trainer(recipe, data, out, "cpu")
+    trainer = trainer_of(recipe, data, out)
     with Progress(disable=True) as progress:
         trainer.run(progress, until)
     return trainer
+
+
+def trainer_of(recipe: Recipe, data: Path, out: Path) -> Trainer:
+    return Trainer(recipe, build_task(recipe, data), out, "cpu")
 
 
 def losses(out: Path) -> list[float]:
@@ -84,26 +88,6 @@ def test_a_kill_at_the_end_of_an_epoch_leaves_no_trace(
     assert all(torch.equal(one[name], two[name]) for name in one)
 
 
-@pytest.mark.parametrize("state", [0, 1, 2, 3])
-@pytest.mark.parametrize("torn", ["", "\n", '{"epoch": 4, "lo', '{"epoch": 4, "loss": 1}\n'])
-def test_the_log_ends_where_the_state_does(tmp_path: Path, state: int, torn: str) -> None:
-    file = tmp_path / "log.jsonl"
-    lines = [f'{{"epoch": {epoch}, "loss": 0.5}}\n' for epoch in (1, 2, 3)]
-    file.write_text("".join([*lines, torn]))
-    trim_log(file, state)
-    assert file.read_text() == "".join(lines[:state])
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_a_log_of_the_past_loses_its_repeated_epoch(tmp_path: Path) -> None:
-    file = tmp_path / "log.jsonl"
-    trim_log(file, 1)
-    assert not file.exists()
-    file.write_text('{"epoch": 1}\n{"epoch": 2, "lost": 1}\n{"epoch": 2}\n')
-    trim_log(file, 2)
-    assert file.read_text() == '{"epoch": 1}\n{"epoch": 2}\n'
-
-
 def test_a_state_of_something_else_does_not_start(
     recipe: Any, generated: Path, tmp_path: Path
 ) -> None:
@@ -143,26 +127,12 @@ def test_the_average_lags_behind_the_weights(recipe: Any, generated: Path, tmp_p
     assert any(not torch.equal(state[k], v) for k, v in slow.average.items())
 
 
-def test_the_learning_rate_warms_up_and_ends_at_zero(
-    recipe: Any, generated: Path, tmp_path: Path
-) -> None:
-    trainer = Trainer(recipe(stages=[{"epochs": 20, "input_side": 64}]), generated, tmp_path, "cpu")
-    factors = []
-    for step in range(trainer.total_steps + 1):
-        trainer.step = step
-        factors.append(trainer._lr_factor())
-    assert factors[0] == 0.5  # two steps of warm-up
-    assert max(factors) == pytest.approx(1.0)
-    assert np.diff(factors[2:]).max() <= 0
-    assert factors[-1] == pytest.approx(0.0, abs=1e-9)
-
-
 def test_a_loss_that_is_not_a_number_stops_the_run(
     recipe: Any, generated: Path, tmp_path: Path
 ) -> None:
     train(recipe(), generated, tmp_path, until=1)
     before = (tmp_path / "resume.pt").read_bytes()
-    trainer = Trainer(recipe(), generated, tmp_path, "cpu")
+    trainer = trainer_of(recipe(), generated, tmp_path)
     trainer._load()
     with torch.no_grad():
         next(trainer.model.parameters()).fill_(float("nan"))
@@ -170,6 +140,43 @@ def test_a_loss_that_is_not_a_number_stops_the_run(
     with Progress(disable=True) as progress, pytest.raises(EdgePoseError, match="the loss is nan"):
         trainer.run(progress)
     assert (tmp_path / "resume.pt").read_bytes() == before
+
+
+def test_a_gradient_that_is_not_finite_changes_nothing(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    trainer = trainer_of(recipe(), generated, tmp_path)
+    parameter = next(trainer.model.parameters())
+    parameter.register_hook(lambda grad: grad * float("inf"))
+    before = parameter.detach().clone()
+    with Progress(disable=True) as progress, pytest.raises(EdgePoseError, match="norm is"):
+        trainer.run(progress)
+    assert torch.equal(parameter, before)
+    assert not trainer.paths.weights.exists()
+
+
+def test_other_data_does_not_take_over_a_run(recipe: Any, generated: Path, tmp_path: Path) -> None:
+    train(recipe(), generated, tmp_path, until=1)
+    fewer = Trainer(recipe(), build_task(recipe(), generated, limit=16), tmp_path, "cpu")
+    with Progress(disable=True) as progress, pytest.raises(EdgePoseError, match="other data"):
+        fewer.run(progress)
+
+
+def test_who_the_initial_network_was_trained_on_is_remembered(
+    recipe: Any, generated: Path, tmp_path: Path
+) -> None:
+    first = train(recipe(), generated, tmp_path / "first", until=1)
+    init = str(first.paths.weights)
+    second = Trainer(recipe(init=init), build_task(recipe(), generated, limit=8), tmp_path, "cpu")
+    state = second.model.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in first.average.items())
+    with Progress(disable=True) as progress:
+        second.run(progress, 1)
+    trained_on = read_info(second.paths.weights).trained_on["mpii"]
+    assert unpack_persons(trained_on) == set(range(24))  # though it saw only 8 of them itself
+    wrong = recipe(model="hourglass_lite_s", init=init)
+    with pytest.raises(EdgePoseError, match="is of model tiny_for_training_tests, the recipe's is"):
+        Trainer(wrong, build_task(wrong, generated), tmp_path / "x", "cpu")
 
 
 def test_another_recipe_does_not_take_over_a_run(
@@ -182,16 +189,4 @@ def test_another_recipe_does_not_take_over_a_run(
 
 def test_too_few_people_for_a_batch(recipe: Any, generated: Path, tmp_path: Path) -> None:
     with pytest.raises(EdgePoseError, match="24 samples are less than one batch of 64"):
-        Trainer(recipe(batch_size=64), generated, tmp_path, "cpu")
-
-
-def test_weight_decay_and_rates_by_kind_of_weight(
-    recipe: Any, generated: Path, tmp_path: Path
-) -> None:
-    trainer = Trainer(recipe(optimizer={"weight_decay": 0.1}), generated, tmp_path, "cpu")
-    for group in trainer.optimizer.param_groups:
-        wide = {p.ndim > 1 for p in group["params"]}
-        assert len(wide) == 1
-        assert group["weight_decay"] == (0.1 if wide.pop() else 0.0)
-    rms = Trainer(recipe(optimizer={"name": "rmsprop"}), generated, tmp_path, "cpu")
-    assert isinstance(rms.optimizer, torch.optim.RMSprop)
+        trainer_of(recipe(batch_size=64), generated, tmp_path)

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from training.losses import ABSENT_WEIGHT, mean_squared_error, softmax_cross_entropy
+from training.losses.heatmap import ABSENT_WEIGHT, mean_squared_error, softmax_cross_entropy
 from training.targets import gaussian_targets
 
 YES, NO = torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.bool)

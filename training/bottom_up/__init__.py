@@ -1,0 +1,1 @@
+"""Everybody in a picture at once: samples and accuracy of bottom-up networks."""

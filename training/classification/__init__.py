@@ -1,0 +1,1 @@
+"""Image classifiers: views and accuracy."""

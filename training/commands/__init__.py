@@ -1,0 +1,1 @@
+"""Subcommands of `edge-pose-train`: one file per topic."""

@@ -1,0 +1,1 @@
+"""Networks trained under one budget and set beside the documents: Table 1, numbers of stacks."""

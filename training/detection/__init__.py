@@ -1,0 +1,1 @@
+"""Centre-point person detection: views, targets, detectors, boxes of a teacher, accuracy."""

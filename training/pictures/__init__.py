@@ -1,0 +1,1 @@
+"""Pictures of data, predictions and training runs, for people to look at."""

@@ -1,0 +1,1 @@
+"""Teachers: what another network sees, for distillation and for cleaning labels."""
