@@ -88,6 +88,9 @@ class Recipe(_Table):
     measure_every: int = Field(
         4, ge=1, description="epochs between measurements on people held out from training"
     )
+    refit_batches: int = Field(
+        0, ge=0, description="batches to take the last epoch's batch statistics from anew"
+    )
     optimizer: OptimizerConfig = OptimizerConfig()
     augment: AugmentConfig = AugmentConfig()
     bottom_up: BottomUpOptions = BottomUpOptions()

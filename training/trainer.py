@@ -227,9 +227,10 @@ class Trainer:
             "minutes": round(self.seconds / 60, 2),
         }
         last = self.epoch == self.recipe.epochs
-        if (last or self.epoch % self.recipe.measure_every == 0) and (found := self.measure()):
-            record["held_out"] = found
-        save_checkpoint(self.paths.weights, self.average, self._info())
+        model = self._averaged(self.recipe.refit_batches if last else 0)
+        if last or self.epoch % self.recipe.measure_every == 0:
+            record |= {"held_out": found} if (found := self._measure(model)) else {}
+        save_checkpoint(self.paths.weights, model.state_dict(), self._info())
         # The log goes first: a kill before the state is written leaves a line too many, which
         # `trim_log` takes out again; the other way round a line would be missing for good.
         with self.paths.log.open("a") as stream:
@@ -238,25 +239,27 @@ class Trainer:
         save_resume(self.paths.resume, self._state())
         log.info("%s", json.dumps(record))
 
-    def measure(self) -> dict[str, float]:
-        """Measure the averaged weights on samples held out from training, see Task.measure."""
-        return self.task.measure(self._averaged(), self._info())
-
     def measure_trained(self) -> dict[str, float]:
-        """Measure on the training's own samples, with statistics of one more pass over them."""
-        model, epoch = self._averaged(), max(self.epoch - 1, 0)
-        stage = self.recipe.stage(epoch)
-        self.sampler.epoch, self.sampler.input_side = epoch, stage.input_side
-        some = islice(batches(self._loader()), REFIT_BATCHES)
-        refit_statistics(
-            model, (self._moved(batch) for batch in some),
-            lambda network, batch: self.task.loss(network, batch, stage.sigma),
-        )  # fmt: skip
-        return self.task.measure(model.eval(), self._info(), trained=True)
+        """Measure on the training's own samples, see Task.measure."""
+        return self._measure(self._averaged(REFIT_BATCHES), trained=True)
 
-    def _averaged(self) -> nn.Module:
+    def _measure(self, model: nn.Module, *, trained: bool = False) -> dict[str, float]:
+        return self.task.measure(model, self._info(), trained=trained)
+
+    def _averaged(self, refit: int) -> nn.Module:
+        """Return the network with averaged weights, its statistics from so many batches."""
         averaged = self._info().build().to(self.device)
         averaged.load_state_dict(self.average)
+        if refit:
+            epoch = max(self.epoch - 1, 0)
+            stage = self.recipe.stage(epoch)
+            self.sampler.epoch, self.sampler.input_side = epoch, stage.input_side
+            loader = open_loader(self.task, self.sampler, 0, pin=False)
+            refit_statistics(
+                averaged,
+                (self._moved(batch) for batch in islice(batches(loader), refit)),
+                lambda network, batch: self.task.loss(network, batch, stage.sigma),
+            )
         return averaged.eval()
 
     def _info(self) -> CheckpointInfo:

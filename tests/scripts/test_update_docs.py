@@ -44,3 +44,33 @@ def test_limbs_that_nobody_has_do_not_count(
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["`blobs_fp32`", "64×64", "0.00 M", "0.00", "0.0 MB", "**80.0**", mean12, "100",
                      "80.0"]  # fmt: skip
+
+
+def test_the_committed_figures_are_of_the_networks_as_they_are(update_docs: ModuleType) -> None:
+    import json
+
+    import torch
+
+    from training.registry import get_model, model_names
+
+    file = update_docs.ROOT / "benchmarks" / "results" / "networks.json"
+    rows = {row["name"]: row for row in json.loads(file.read_text("utf-8"))["networks"]}
+    assert tuple(sorted(rows)) == model_names()
+    for name, row in rows.items():
+        with torch.device("meta"):
+            model = get_model(name).build()
+        assert row["params"] == sum(p.numel() for p in model.parameters()), name
+        assert row["latency_ms"] > 0
+
+
+def test_networks_show_what_their_documents_count(update_docs: ModuleType) -> None:
+    lines = {
+        line.split("`")[1]: line for line in update_docs.network_table().splitlines() if "`" in line
+    }
+    assert "| 1,417,616 | 2.567 G |" in lines["hourglass_168_resconcat_narrowres"]
+    assert "| 1,130,728 | 273.43 Mi |" in lines["lite_hrnet_18"]
+    assert "| 2,764,706 | 2.11 G | 1.807 G | 384×384 |" in lines["efficient_hrnet_hm4"]
+    assert "**65.7 PCKh@0.5 (n = 126)**" in lines["hourglass_168_resconcat_narrowres"]
+    assert "not trained here" in lines["efficientnet_b0"]
+    rows = [line for line in update_docs.table1_text().splitlines() if line.startswith("| ")]
+    assert len(rows) == 1 + 2 * 15

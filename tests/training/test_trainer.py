@@ -142,6 +142,20 @@ def test_a_loss_that_is_not_a_number_stops_the_run(
     assert (tmp_path / "resume.pt").read_bytes() == before
 
 
+def test_statistics_are_taken_anew_at_the_end(recipe: Any, generated: Path, tmp_path: Path) -> None:
+    small = {"model": "center_hourglass_s", "detector": {"labels": "annotations"}}
+    found = []
+    for refit in (0, 3):
+        out = tmp_path / str(refit)
+        train(recipe(**small, refit_batches=refit, stages=[{"epochs": 1, "input_side": 64}]),
+              generated, out)  # fmt: skip
+        found.append(load_file(out / "checkpoint.safetensors"))
+    before, after = found
+    names = [name for name in before if not torch.equal(before[name], after[name])]
+    assert names
+    assert all("running_" in name or "num_batches" in name for name in names)
+
+
 def test_a_gradient_that_is_not_finite_changes_nothing(
     recipe: Any, generated: Path, tmp_path: Path
 ) -> None:

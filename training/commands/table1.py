@@ -63,7 +63,7 @@ def table1_command(
     tradeoff_picture(
         tradeoff_rows(found),
         out / "table1.png",
-        cost_label="multiply-adds by the paper's rule, 256 px",
+        cost_label="multiply-adds by the paper's rule at 256 px, G",
         accuracy_label=f"PCKh@0.5 at {input_side} px, %",
         title="Every row under one budget",
     )

@@ -90,7 +90,7 @@ def tradeoff_rows(found: Mapping[str, Any]) -> list[dict[str, Any]]:
             "name": row["published"]["key"],
             "accuracy": row["ours"]["pckh"]["mean"],
             "params": row["ours"]["params"],
-            "madds": row["ours"]["madds"],
+            "madds": row["ours"]["madds"] / 1e9,
             "group": "168 channels"
             if row["published"]["key"].startswith("168")
             else "256 channels",
