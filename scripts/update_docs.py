@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -112,10 +113,138 @@ def speed_table() -> str:
     return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows])
 
 
+def network_table() -> str:
+    """Return every registered network: counts, latency, and accuracy where it was trained."""
+    report = json.loads((ROOT / "benchmarks" / "results" / "networks.json").read_text("utf-8"))
+    accuracy = {**table1_accuracy(), **shipped_accuracy()}
+    lines = [
+        "| network | params | MAdds by document | MACs | input | ms, fp32, 1 thread | accuracy |"
+        " paper |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for task, title in TASK_TITLES.items():
+        rows = [row for row in report["networks"] if row["task"] == task]
+        lines.append(f"| **{title}** | | | | | | | |")
+        for row in sorted(rows, key=lambda row: str(row["name"])):
+            width, height = row["input_size"]
+            paper = f"[paper]({row['paper']})" if row["paper"] else "ours"
+            lines.append(
+                f"| `{row['name']}` | {row['params']:,} | {document_madds(row)}"
+                f" | {row['macs'] / 1e9:.3f} G | {width}×{height} | {row['latency_ms']:.1f}"
+                f" | {accuracy.get(row['name'], 'not trained here')} | {paper} |"
+            )
+    environment = report["environment"]
+    note = (
+        f"Latency: median of {report['rounds']} rounds in turn, batch 1, ONNX Runtime, on"
+        f" {environment['cpu_model']}; compare within the column only."
+    )
+    return "\n".join([*lines, "", note])
+
+
+TASK_TITLES = {
+    "top_down": "one person per input",
+    "bottom_up": "everybody in the input",
+    "detector": "person detector",
+    "classifier": "image classifiers, 1,000 classes",
+}
+
+
+def document_madds(row: dict[str, Any]) -> str:
+    """Return the operations by the rule of the document that the network comes from."""
+    if row["s3_flops"] is None:
+        return f"{row['madds_document'] / 1e9:.3f} G"
+    unit, name = (2**20, "Mi") if row["s3_flops_binary"] else (1e9, "G")
+    return f"{row['s3_flops'] / unit:.2f} {name}"
+
+
+def shipped_accuracy() -> dict[str, str]:
+    """Return what `edge-pose-train evaluate` said of the weights in training/weights."""
+    found = {}
+    for file in sorted((ROOT / "training" / "weights").glob("*/evaluation.jsonl")):
+        first = json.loads(file.read_text("utf-8").splitlines()[0])
+        if "mean14" in first:
+            text = f"{first['mean14']:.1f} {first['metric']} (n = {first['n_persons']})"
+        else:
+            text = f"{first['ap50']:.1f} AP50 on {first['dataset']} (n = {first['n']})"
+        found[file.parent.name] = f"**{text}**"
+    return found
+
+
+def weights_table() -> str:
+    """Return every folder of training/weights: what it cost and what it reached."""
+    lines = ["| weights | epochs | minutes | measured on | figures |", "|---|---|---|---|---|"]
+    for file in sorted((ROOT / "training" / "weights").glob("*/evaluation.jsonl")):
+        last = json.loads((file.parent / "log.jsonl").read_text("utf-8").splitlines()[-1])
+        for number, line in enumerate(file.read_text("utf-8").splitlines()):
+            found = json.loads(line)
+            name = f"`{file.parent.name}` | {last['epoch']} | {last['minutes']:.0f}"
+            start = name if number == 0 else " | | "
+            lines.append(f"| {start} | {_measured_on(found)} | {_figures(found)} |")
+    return "\n".join(lines)
+
+
+def _measured_on(found: dict[str, Any]) -> str:
+    n = found.get("n_persons", found.get("n"))
+    flip = ", flip test" if found.get("flip_test") else ""
+    precision = str(found["model"]).rpartition("_")[2]  # artifacts are named by it
+    what = {"default": "int8 artifact", "int8": "int8 artifact", "fp32": "fp32 artifact"}.get(
+        precision, "checkpoint"
+    )
+    return f"{found['dataset']}, n = {n}{flip}, {what}"
+
+
+def _figures(found: dict[str, Any]) -> str:
+    if "mean14" in found:
+        stages = found.get("stages_mean14", [])
+        steps = f", stages {' → '.join(f'{v:.1f}' for v in stages)}" if len(stages) > 1 else ""
+        return f"{found['metric']}: {found['mean14']:.1f}{steps}"
+    if "recall" in found:
+        return (
+            f"recall {found['recall']:.1f} % at score {found['score']},"
+            f" {found['recall_any_score']:.1f} % at any score"
+        )
+    pck = found.get("pck_all_mean14")
+    also = f", {found['metric']} of everybody {pck:.1f}" if pck is not None else ""
+    return f"AP {found['ap']:.1f}, AP50 {found['ap50']:.1f}, AR {found['ar']:.1f}{also}"
+
+
+def table1_text() -> str:
+    """Return our Table 1 beside the paper's, and why they differ."""
+    from training.comparisons.table1_text import markdown
+
+    file = ROOT / "training" / "weights" / "table1.json"
+    return markdown(json.loads(file.read_text("utf-8"))).rstrip()
+
+
+def stacks_text() -> str:
+    """Return what each stage of 2, 4 and 8 stacks reached."""
+    from training.comparisons.stacks import markdown
+
+    file = ROOT / "training" / "weights" / "stacks.json"
+    return markdown(json.loads(file.read_text("utf-8"))).rstrip()
+
+
+def table1_accuracy() -> dict[str, str]:
+    """Return what the rows of our Table 1 reached on its short budget."""
+    file = ROOT / "training" / "weights" / "table1.json"
+    report = json.loads(file.read_text("utf-8"))
+    return {
+        row["published"]["model"]: f"{row['ours']['pckh']['mean']:.1f} PCKh@0.5"
+        f" (n = {row['ours']['persons']}), {row['ours']['trained']:,} samples at"
+        f" {report['input_side']} px"
+        for row in report["rows"]
+        if not row["published"]["perceptual"]
+    }
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "configuration": ("docs/configuration.md", configuration_table),
     "models": ("README.md", model_table),
     "speed": ("README.md", speed_table),
+    "networks": ("docs/models.md", network_table),
+    "table1": ("docs/models.md", table1_text),
+    "stacks": ("docs/models.md", stacks_text),
+    "weights": ("training/weights/README.md", weights_table),
 }
 
 
