@@ -142,7 +142,7 @@ def peak_loss(output: Tensor, place: Tensor) -> Tensor:
 def tiny(entry: ModelEntry) -> nn.Module:
     """The network with few channels where its family has that option."""
     hourglass = entry.name.startswith("hourglass_") and "_lite" not in entry.name
-    changes = {"inplanes": 16, "num_feats": 32} if hourglass else {}
+    changes = {"inplanes": 16, "num_feats": 32, "depth": 2} if hourglass else {}
     return entry.build(**changes)
 
 
