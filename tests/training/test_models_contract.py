@@ -22,7 +22,7 @@ STEPS = 80
 # when both are known to run them with static shapes.
 OPERATORS = {
     "Add", "AveragePool", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div",
-    "Flatten", "Gemm", "GlobalAveragePool", "HardSwish", "Identity", "MatMul", "MaxPool", "Mul",
+    "Flatten", "Gather", "Gemm", "GlobalAveragePool", "HardSwish", "Identity", "MatMul", "MaxPool", "Mul",
     "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "Split", "Sub",
     "Transpose", "Constant", "Clip",
 }  # fmt: skip
