@@ -22,6 +22,8 @@ from edge_pose.errors import UsageError
 from edge_pose.types import FloatArray
 from training.datasets import DatasetError, Person, load_dataset
 from training.datasets.boxes import (
+    COVERED_IOU,
+    INSIDE_SHARE,
     as_boxes,
     box_iou,
     by_picture,
@@ -37,8 +39,6 @@ from training.samples import read_image
 SIDES = {"mpii": (320, 640), "lspet": (320,)}
 PERSON_SCORE = 0.4  # at least this is a person
 DOUBT_SCORE = 0.15  # from here to there nobody knows
-COVERED_IOU = 0.4  # between a teacher's box and the joints' box of an annotated person
-PART_SHARE = 0.8  # of a box lies inside another one: a part of it
 MIN_JOINTS = 10  # as many tell where all of the person is
 WRITE_EVERY = 200
 
@@ -141,11 +141,11 @@ def merge(
     sure, doubtful = found[person], found[doubt & ~person]
     covered = (overlap[:, person] >= COVERED_IOU).any(axis=1)
     own, vague = annotated[~covered & whole], annotated[~covered & ~whole]
-    part = (inside_share(sure, annotated[~covered]) >= PART_SHARE).any(axis=1)
+    part = (inside_share(sure, annotated[~covered]) >= INSIDE_SHARE).any(axis=1)
     people = np.concatenate([sure[~part], own])
     # A weak box on a person that is known is the teacher's own double: background as any other.
     double = (box_iou(doubtful, people) >= COVERED_IOU) | (
-        inside_share(doubtful, people) >= PART_SHARE
+        inside_share(doubtful, people) >= INSIDE_SHARE
     )
     unsure = np.concatenate([vague, sure[part], doubtful[~double.any(axis=1)]])
     return as_boxes(people), as_boxes(unsure)
