@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from converters import CONVERTERS, Entry
+from converters.base import Options
 from converters.calibration import draw_calibration
 from converters.data import ConversionData, need_calibration
 from converters.folder import check_target, write_artifact
@@ -35,6 +36,7 @@ class Settings:
     Attributes:
         precision: "fp32" or "int8".
         format: "onnx".
+        arch: processor for which integers are chosen.
         limit_points: largest fall of accuracy that passes the gate, percent points.
         n_images: calibration pictures.
         seed: of their choice.
@@ -43,6 +45,7 @@ class Settings:
 
     precision: str
     format: str = "onnx"
+    arch: str = ""
     limit_points: float = LIMIT_POINTS
     n_images: int = N_IMAGES
     seed: int = 1
@@ -84,9 +87,9 @@ def build(checkpoint: Path, out: Path, data: ConversionData, settings: Settings)
             group.persons, group.dataset, info.input_size, settings.n_images, settings.seed
         )
     log.info("converting %s to %s %s", info.model, settings.format, settings.precision)
-    converted = convert(model, info, calibration)
+    converted = convert(model, info, calibration, Options(arch=settings.arch))
     manifest = describe(model, info, sha256, converted, calibration)
-    artifact = Artifact(out, manifest, converted.model)
+    artifact = Artifact(out, manifest, converted.model, converted.weights)
     artifact = gated(artifact, model, info, data, settings)
     write_artifact(artifact)
     return artifact
@@ -118,4 +121,4 @@ def gated(
     else:
         log.info("%s", verdict(gate))
     manifest = artifact.manifest.model_copy(update={"gate": gate})
-    return Artifact(artifact.folder, manifest, artifact.model)
+    return Artifact(artifact.folder, manifest, artifact.model, artifact.weights)

@@ -42,7 +42,10 @@ def write_artifact(artifact: Artifact) -> None:
     out = artifact.folder.resolve()
     try:
         with _beside(out) as new:
-            (new / artifact.manifest.file.name).write_bytes(artifact.model)
+            file = artifact.manifest.file
+            (new / file.name).write_bytes(artifact.model)
+            if file.weights and artifact.weights is not None:
+                (new / file.weights.name).write_bytes(artifact.weights)
             write_manifest(new, artifact.manifest)
             _swap(new, out)
     except OSError as error:

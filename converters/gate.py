@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_pose.artifact import Gate
 from edge_pose.errors import EdgePoseError
+from edge_pose.manifest import Gate
 from edge_pose.types import FloatArray
 from training.datasets import Person
 from training.evaluate import METRIC, Predictor, measure_predictions, predict

@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from converters.torch_onnx import export_outputs
+from converters.torch_onnx import export
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import load_checkpoint
 from training.registry import get_model
@@ -55,7 +55,7 @@ def write_graph(checkpoint: Path, file: Path) -> Graph:
     with torch.no_grad():
         expected = [output.numpy() for output in model(image)]
     names = [f"{task}_{index}" for index in range(len(expected))]
-    data = export_outputs(_AsTuple(model), info.input_size, names).SerializeToString()
+    data = export(_AsTuple(model), torch.zeros_like(image), names).SerializeToString()
     session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     found = session.run(names, {session.get_inputs()[0].name: image.numpy()})
     difference = max(

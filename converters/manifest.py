@@ -9,14 +9,14 @@ from torch import nn
 from converters.base import Converted
 from converters.calibration import CalibrationSet
 from edge_pose._version import __version__
-from edge_pose.artifact import (
+from edge_pose.manifest import (
     SCHEMA,
     Calibration,
-    Decoder,
     Keypoints,
     Manifest,
     ModelFile,
     Origin,
+    WeightsFile,
 )
 from edge_pose.skeleton import keypoint_format
 from training.checkpoint import CheckpointInfo
@@ -31,32 +31,28 @@ def describe(
     calibration: CalibrationSet | None,
 ) -> Manifest:
     """Return the manifest, still without a gate report."""
-    entry, cost = info.entry, count(model, info.input_size)
-    keypoints = keypoint_format(info.keypoint_format)
+    cost = count(model, info.input_size)
     return Manifest.model_validate(
         {
             "schema": SCHEMA,
             "name": f"{info.model}_{converted.precision}",
             "created_by": __version__,
-            "task": entry.task,
+            "task": info.entry.task,
             "file": ModelFile(
                 name=converted.file_name,
                 format=converted.format,
                 precision=converted.precision,
-                sha256=hashlib.sha256(converted.model).hexdigest(),
+                sha256=_sha256(converted.model),
                 size_bytes=len(converted.model),
                 backend=converted.backend,
+                arch=converted.arch,
+                weights=_weights(converted),
             ),
-            "input": converted.input,
-            "outputs": (converted.output,),
-            "decoder": Decoder(name="heatmap", kind=info.heatmap_kind, stride=entry.stride),
-            "keypoint_format": Keypoints(
-                name=keypoints.name,
-                keypoints=keypoints.keypoints,
-                flip_pairs=keypoints.flip_pairs,
-                edges=keypoints.edges,
-                sigmas=keypoints.sigmas,
-            ),
+            "input": converted.graph.input,
+            "outputs": converted.graph.outputs,
+            "contains": converted.graph.contains,
+            "decoder": converted.graph.decoder,
+            "keypoint_format": _keypoints(info),
             "origin": Origin(
                 model=info.model,
                 checkpoint_sha256=checkpoint_sha256,
@@ -72,7 +68,36 @@ def describe(
                 n_images=len(calibration.crops),
                 sha256=calibration.sha256,
                 method=converted.method,
+                scheme=converted.scheme,
+                float_layers=converted.float_layers,
             ),
             "tools": converted.tools,
         }
     )
+
+
+def _keypoints(info: CheckpointInfo) -> Keypoints:
+    if info.entry.task == "detector":
+        return Keypoints(name="box", keypoints=(), flip_pairs=(), edges=(), sigmas=())
+    keypoints = keypoint_format(info.keypoint_format)
+    return Keypoints(
+        name=keypoints.name,
+        keypoints=keypoints.keypoints,
+        flip_pairs=keypoints.flip_pairs,
+        edges=keypoints.edges,
+        sigmas=keypoints.sigmas,
+    )
+
+
+def _weights(converted: Converted) -> WeightsFile | None:
+    if converted.weights is None:
+        return None
+    return WeightsFile(
+        name=converted.weights_name,
+        sha256=_sha256(converted.weights),
+        size_bytes=len(converted.weights),
+    )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -9,6 +9,7 @@ an artifact on such a device before relying on it.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,12 @@ from onnxruntime.quantization import (
 from torch import nn
 
 from converters import torch_onnx
-from converters.base import INPUT, OUTPUT, Converted
+from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
+from converters.export_graph import INPUT, export_graph
 from converters.quiet import quiet
-from edge_pose.artifact import InputTensor, OutputTensor, Quantization
 from edge_pose.errors import EdgePoseError
+from edge_pose.manifest import Quantization
 from edge_pose.preprocess import InputSpec, to_tensor
 from edge_pose.types import Image
 from training.checkpoint import CheckpointInfo
@@ -41,34 +43,30 @@ METHOD = (
 
 
 def convert(
-    model: nn.Module, info: CheckpointInfo, calibration: CalibrationSet | None
+    model: nn.Module,
+    info: CheckpointInfo,
+    calibration: CalibrationSet | None,
+    options: Options,
 ) -> Converted:
     """See converters.base.Convert; `calibration` is needed."""
     if calibration is None:
         raise EdgePoseError("int8: no calibration pictures given")
-    graph = torch_onnx.export(model, info.input_size)
-    spec, pixels = info.input_spec, pixel_quantization(info.input_spec)
-    quantized = quantize(graph, spec, calibration.crops, pixels)
+    graph = export_graph(model, info, options.fold)
+    floating = torch_onnx.export(graph.module, graph.example, graph.names)
+    pixels = pixel_quantization(graph.input.spec)
+    quantized = quantize(floating, graph.input.spec, calibration.crops, pixels)
+    if pixels is not None:
+        update = {"dtype": "uint8", "quantization": pixels}
+        graph = replace(graph, input=graph.input.model_copy(update=update))
     return Converted(
         model=quantized.SerializeToString(deterministic=True),
         file_name=torch_onnx.FILE_NAME,
         format="onnx",
         precision="int8",
         backend="onnxruntime",
-        input=InputTensor(
-            name=INPUT,
-            size=spec.size,
-            layout="nchw",
-            dtype="float32" if pixels is None else "uint8",
-            color=info.entry.color,
-            mean=spec.mean,
-            std=spec.std,
-            quantization=pixels,
-        ),
-        output=OutputTensor(
-            name=OUTPUT, layout="nkhw", shape=torch_onnx.output_shape(graph), dtype="float32"
-        ),
+        graph=graph,
         method=METHOD,
+        scheme="U8S8 per channel",
         tools={**torch_onnx.versions(torch_onnx.TOOLS), "onnxruntime": version("onnxruntime")},
     )
 
@@ -80,6 +78,8 @@ def pixel_quantization(spec: InputSpec) -> Quantization | None:
     scale = 1 / std, where the mean is one whole number and the standard deviation one number.
     """
     mean, std = spec.mean[0], spec.std[0]
+    if spec.dtype == "uint8":  # folded
+        return None
     same = set(spec.mean) == {mean} and set(spec.std) == {std}
     if not same or mean != int(mean) or not 0 <= mean <= 255:
         return None
@@ -100,6 +100,7 @@ def quantize(
     Raises:
         EdgePoseError: ONNX Runtime cannot quantize the graph.
     """
+    outputs = {output.name for output in graph.graph.output}
     options: dict[str, Any] = {}
     if pixels is not None:
         scale, zero = np.array(pixels.scale, np.float32), np.array(pixels.zero_point, np.uint8)
@@ -118,7 +119,9 @@ def quantize(
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod[METHOD],
                 # The last layer costs little and 256 steps would blur the peaks: it stays float.
-                nodes_to_exclude=[node.name for node in graph.graph.node if OUTPUT in node.output],
+                nodes_to_exclude=[
+                    node.name for node in graph.graph.node if set(node.output) & outputs
+                ],
                 extra_options=options,
             )
             quantized = onnx.load(target)

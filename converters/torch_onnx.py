@@ -10,10 +10,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from converters.base import INPUT, OUTPUT, Converted
+from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
+from converters.export_graph import INPUT, export_graph
 from converters.quiet import quiet
-from edge_pose.artifact import InputTensor, OutputTensor
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import CheckpointInfo
 
@@ -24,69 +24,46 @@ FILE_NAME = "model.onnx"
 TOOLS = ("torch", "onnx", "onnxscript")
 
 
-class LastStage(nn.Module):
-    """A registered network reduced to its prediction: the heatmaps of the last stage."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(N, 3, h, w) -> (N, K, H, W)."""
-        heatmaps: Tensor = self.model(image)[-1]
-        return heatmaps
-
-
 def convert(
     model: nn.Module,
     info: CheckpointInfo,
-    calibration: CalibrationSet | None = None,  # noqa: ARG001 - every converter's signature
+    calibration: CalibrationSet | None,  # noqa: ARG001 - every converter's signature
+    options: Options,
 ) -> Converted:
     """See converters.base.Convert."""
-    graph = export(model, info.input_size)
-    spec = info.input_spec
+    graph = export_graph(model, info, options.fold)
     return Converted(
-        model=graph.SerializeToString(deterministic=True),
+        model=export(graph.module, graph.example, graph.names).SerializeToString(
+            deterministic=True
+        ),
         file_name=FILE_NAME,
         format="onnx",
         precision="fp32",
         backend="onnxruntime",
-        input=InputTensor(
-            name=INPUT,
-            size=spec.size,
-            layout="nchw",
-            dtype="float32",
-            color=info.entry.color,
-            mean=spec.mean,
-            std=spec.std,
-        ),
-        output=OutputTensor(name=OUTPUT, layout="nkhw", shape=output_shape(graph), dtype="float32"),
+        graph=graph,
         tools=versions(TOOLS),
     )
 
 
-def export(model: nn.Module, input_size: tuple[int, int]) -> onnx.ModelProto:
-    """Export the last stage as a graph (1, 3, h, w) -> (1, K, H, W), see `export_outputs`."""
-    return export_outputs(LastStage(model), input_size, (OUTPUT,))
-
-
-def export_outputs(
-    model: nn.Module, input_size: tuple[int, int], names: Sequence[str]
-) -> onnx.ModelProto:
-    """Export a graph from (1, 3, h, w) to all that the network returns, normalisation folded.
+def export(module: nn.Module, example: Tensor, names: Sequence[str]) -> onnx.ModelProto:
+    """Export a graph from `example` to all that the network returns, normalisation folded.
 
     The graph carries no trace of the machine or of the exporter's counters: the same weights give
     the same bytes.
 
+    Args:
+        module: in evaluation mode; it returns a tuple of tensors.
+        example: the graph's input, whose shape is fixed.
+        names: of the outputs.
+
     Raises:
         EdgePoseError: torch's exporter cannot express the network in ONNX.
     """
-    width, height = input_size
     try:
         with quiet(), torch.no_grad():
             program = torch.onnx.export(
-                model.eval(),
-                (torch.zeros(1, 3, height, width),),
+                module.eval(),
+                (example,),
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[INPUT],
@@ -134,12 +111,6 @@ def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
 def _strip(proto: Any) -> None:  # noqa: ANN401 - several protobuf messages share these fields
     for field in ("metadata_props", "doc_string"):
         proto.ClearField(field)
-
-
-def output_shape(model: onnx.ModelProto) -> tuple[int, ...]:
-    """Return the static shape of the graph's only output."""
-    shape = model.graph.output[0].type.tensor_type.shape
-    return tuple(dim.dim_value for dim in shape.dim)
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:

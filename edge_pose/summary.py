@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from edge_pose.artifact import Manifest
 from edge_pose.errors import EdgePoseError
+from edge_pose.manifest import Manifest
 from edge_pose.metrics.latency import LatencySummary
 from edge_pose.power import PowerSummary
 from edge_pose.publishers.base import PublisherReport

@@ -22,8 +22,9 @@ import hypothesis
 import numpy as np
 import pytest
 
-from edge_pose.artifact import Manifest, write_manifest
+from edge_pose.artifact import write_manifest
 from edge_pose.config import ENV_OTHER, ENV_PREFIX
+from edge_pose.manifest import Manifest
 from edge_pose.samples import WALKING
 from edge_pose.skeleton import MPII16
 from edge_pose.types import FloatArray, Image

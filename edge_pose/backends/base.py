@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_pose.errors import BackendError
 from edge_pose.types import FloatArray
+
+logger = logging.getLogger(__name__)
+
+CPU = "CPU"
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """How a runtime shall run a model.
+
+    Attributes:
+        threads: inference threads on the CPU, at least one.
+        device: what to run on, in the runtime's own words, upper case; "CPU" is always there.
+        strict: a device that is not there is an error instead of a reason to take the CPU.
+        cache: folder for what the runtime compiles; None compiles anew each time.
+    """
+
+    threads: int = 1
+    device: str = CPU
+    strict: bool = False
+    cache: Path | None = None
+
+    def cpu_instead(self, runtime: str, reason: str) -> str:
+        """Return "CPU" after a warning that names the reason; raise it where `strict` is set.
+
+        Raises:
+            BackendError: `strict` is set.
+        """
+        message = f"{runtime}: {self.device} cannot be used: {reason}"
+        if self.strict:
+            raise BackendError(f"{message}; leave out --strict to run on the CPU instead")
+        logger.warning("%s; running on the CPU instead", message)
+        return CPU
 
 
 class Backend(Protocol):

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
+from edge_pose.backends.base import BackendOptions
 from edge_pose.errors import BackendError
 from edge_pose.types import FloatArray
 
 FATAL_ONLY = 4
 
 
-def load(artifact: Artifact, threads: int) -> OnnxRuntimeBackend:
+def load(artifact: Artifact, options: BackendOptions) -> OnnxRuntimeBackend:
     """Load an ONNX artifact.
 
     Raises:
@@ -27,14 +28,14 @@ def load(artifact: Artifact, threads: int) -> OnnxRuntimeBackend:
         import onnxruntime as ort
     except ImportError:
         raise BackendError("onnxruntime: not installed, pip install 'edge-pose[onnx]'") from None
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = FATAL_ONLY
+    session_options = ort.SessionOptions()
+    session_options.intra_op_num_threads = options.threads
+    session_options.inter_op_num_threads = 1
+    session_options.log_severity_level = FATAL_ONLY
     # A spinning thread pool would take the cores that capture and publishing need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        session = ort.InferenceSession(artifact.model, options, ["CPUExecutionProvider"])
+        session = ort.InferenceSession(artifact.model, session_options, ["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - the runtime's own exceptions share no base class
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BackendError(f"{artifact.folder}: ONNX Runtime refuses it: {reason}") from None

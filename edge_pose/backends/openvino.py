@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
+from edge_pose.backends.base import BackendOptions
 from edge_pose.errors import BackendError
 from edge_pose.types import FloatArray
 
 FORMATS = ("onnx",)
 
 
-def load(artifact: Artifact, threads: int) -> OpenVinoBackend:
+def load(artifact: Artifact, options: BackendOptions) -> OpenVinoBackend:
     """Compile an artifact for the CPU.
 
     Raises:
@@ -30,16 +31,18 @@ def load(artifact: Artifact, threads: int) -> OpenVinoBackend:
     except ImportError:
         message = "openvino: not installed, pip install 'edge-pose[openvino]'"
         raise BackendError(message) from None
-    options = {
+    properties = {
         "PERFORMANCE_HINT": "LATENCY",
-        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_NUM_THREADS": options.threads,
         "NUM_STREAMS": 1,
         # Left alone it computes in bfloat16 where the CPU can, and keypoints drift.
         "INFERENCE_PRECISION_HINT": "f32",
     }
     try:
         core = ov.Core()
-        compiled = core.compile_model(core.read_model(io.BytesIO(artifact.model)), "CPU", options)
+        compiled = core.compile_model(
+            core.read_model(io.BytesIO(artifact.model)), "CPU", properties
+        )
     except Exception as error:  # noqa: BLE001 - the runtime's own exceptions share no base class
         reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
         raise BackendError(f"{artifact.folder}: OpenVINO refuses it: {reason}") from None

@@ -14,14 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_pose.artifact import Artifact, InputTensor, Manifest
+from edge_pose.artifact import Artifact
+from edge_pose.backends.base import BackendOptions
 from edge_pose.errors import BackendError
+from edge_pose.manifest import InputTensor, Manifest
 from edge_pose.types import FloatArray
 
 PACKAGES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
 
-def load(artifact: Artifact, threads: int) -> TfliteBackend:
+def load(artifact: Artifact, options: BackendOptions) -> TfliteBackend:
     """Load a TFLite artifact.
 
     Raises:
@@ -30,7 +32,7 @@ def load(artifact: Artifact, threads: int) -> TfliteBackend:
     manifest, where = artifact.manifest, str(artifact.folder)
     if manifest.file.format != "tflite":
         raise BackendError(f"{where}: format {manifest.file.format}, expected tflite")
-    graph = open_graph(artifact.model, threads, where)
+    graph = open_graph(artifact.model, options.threads, where)
     found = [tensor.described for tensor in (*graph.inputs, *graph.outputs)]
     width, height = manifest.input.size
     planar = manifest.input.layout == "nchw"

@@ -15,6 +15,7 @@ from benchmarks.cli import cli
 from benchmarks.environment import Environment, read_environment
 from edge_pose.artifact import Artifact
 from edge_pose.backends import BACKENDS
+from edge_pose.backends.base import BackendOptions
 from edge_pose.backends.onnxruntime import OnnxRuntimeBackend
 from edge_pose.backends.onnxruntime import load as load_onnxruntime
 from edge_pose.command_line import run_command
@@ -48,8 +49,8 @@ def slow_backend(monkeypatch: pytest.MonkeyPatch) -> type[SlowBackend]:
     time that a busy machine adds is small.
     """
 
-    def load(artifact: Artifact, threads: int) -> SlowBackend:
-        return SlowBackend(load_onnxruntime(artifact, threads))
+    def load(artifact: Artifact, options: BackendOptions) -> SlowBackend:
+        return SlowBackend(load_onnxruntime(artifact, options))
 
     module = ModuleType("planted_slow_backend")
     vars(module)["load"] = load

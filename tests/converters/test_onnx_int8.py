@@ -12,10 +12,10 @@ import pytest
 import torch
 
 from converters import onnx_int8
-from converters.base import Converted
+from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
-from edge_pose.artifact import Quantization
 from edge_pose.errors import EdgePoseError
+from edge_pose.manifest import Quantization
 from edge_pose.preprocess import InputSpec, to_tensor
 from edge_pose.types import Image
 from training.checkpoint import load_checkpoint
@@ -31,7 +31,7 @@ def convert(checkpoint_of: Callable[[str], Path], crops: Image) -> Callable[[str
     def once(name: str) -> Converted:
         if name not in done:
             loaded = load_checkpoint(checkpoint_of(name))
-            done[name] = onnx_int8.convert(*loaded, CalibrationSet("drawn", crops))
+            done[name] = onnx_int8.convert(*loaded, CalibrationSet("drawn", crops), Options())
         return done[name]
 
     return once
@@ -49,7 +49,7 @@ def test_heatmaps_stay_close_to_torch(
         expected = model(torch.from_numpy(to_tensor(crops, info.input_spec)))[-1].numpy()
     converted = convert(name)
     session = onnxruntime.InferenceSession(converted.model)
-    inputs = to_tensor(crops, converted.input.spec)
+    inputs = to_tensor(crops, converted.graph.input.spec)
     found = np.concatenate([session.run(None, {"image": one[None]})[0] for one in inputs])
     error = np.abs(found - expected)
     assert 0 < error.mean() < 0.02 * expected.std()  # it is quantized, and well
@@ -60,8 +60,8 @@ def test_whole_mean_makes_the_graph_take_pixels(convert: Callable[[str], Convert
     graph = onnx.load_from_string(converted.model).graph
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
     assert [n.op_type for n in graph.node if "image" in n.input] == ["DequantizeLinear"]
-    stored = converted.input.quantization
-    assert converted.input.dtype == "uint8"
+    stored = converted.graph.input.quantization
+    assert converted.graph.input.dtype == "uint8"
     assert stored == Quantization(scale=1 / 128, zero_point=127)
     # What the graph makes of pixels is what preprocessing makes of them for the float network.
     pixels = np.arange(256)
@@ -72,8 +72,8 @@ def test_mean_per_channel_keeps_float_input(convert: Callable[[str], Converted])
     converted = convert("tiny_means")
     graph = onnx.load_from_string(converted.model).graph
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    assert converted.input.dtype == "float32"
-    assert converted.input.quantization is None
+    assert converted.graph.input.dtype == "float32"
+    assert converted.graph.input.quantization is None
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,9 @@ def test_same_bytes_again_in_silence(
 ) -> None:
     first = convert("tiny").model
     capfd.readouterr()
-    again = onnx_int8.convert(*load_checkpoint(checkpoint), CalibrationSet("drawn", crops))
+    again = onnx_int8.convert(
+        *load_checkpoint(checkpoint), CalibrationSet("drawn", crops), Options()
+    )
     assert again.model == first
     assert capfd.readouterr() == ("", "")
 
@@ -121,17 +123,20 @@ def test_other_crops_give_another_model(
     convert: Callable[[str], Converted], checkpoint: Path, crops: Image
 ) -> None:
     bright = CalibrationSet("bright", np.maximum(crops, 200))
-    assert onnx_int8.convert(*load_checkpoint(checkpoint), bright).model != convert("tiny").model
+    assert (
+        onnx_int8.convert(*load_checkpoint(checkpoint), bright, Options()).model
+        != convert("tiny").model
+    )
 
 
 def test_without_pictures(checkpoint: Path) -> None:
     with pytest.raises(EdgePoseError, match="no calibration pictures"):
-        onnx_int8.convert(*load_checkpoint(checkpoint), None)
+        onnx_int8.convert(*load_checkpoint(checkpoint), None, Options())
 
 
 def test_crops_of_another_size_are_one_line(checkpoint: Path, crops: Image) -> None:
     model, info = load_checkpoint(checkpoint)
     other = replace(info, input_size=(32, 32))
     with pytest.raises(EdgePoseError, match="cannot quantize") as caught:
-        onnx_int8.convert(model, other, CalibrationSet("drawn", crops))
+        onnx_int8.convert(model, other, CalibrationSet("drawn", crops), Options())
     assert "\n" not in str(caught.value)

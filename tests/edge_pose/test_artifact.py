@@ -60,7 +60,7 @@ def test_a_changed_model_file_is_refused_before_a_parser_sees_it(artifact_copy: 
     assert "SHA-256" in refusal(artifact_copy.folder, trust_ungated=True)
 
 
-@pytest.mark.parametrize("schema", ["edge_pose.artifact/2", None, 7, ["edge_pose.artifact/1"]])
+@pytest.mark.parametrize("schema", ["edge_pose.artifact/3", None, 7, ["edge_pose.artifact/1"]])
 def test_an_unknown_schema(artifact_copy: Any, schema: object) -> None:
     artifact_copy.set("schema", schema)
     message = refusal(artifact_copy.folder)
@@ -76,11 +76,11 @@ def test_an_unknown_schema(artifact_copy: Any, schema: object) -> None:
         ("input.std", [1, 0, 1], "input.std.1: Input should be greater than 0"),
         ("input.size", [64, 0], "input.size.1: Input should be greater than or equal to 1"),
         ("input.color", "hsv", "input.color: Input should be 'rgb' or 'bgr'"),
-        ("task", "bottom_up", "task: Input should be 'top_down'"),
+        ("task", "bottom_up", "decoder heatmap is for top_down, the task is bottom_up"),
         ("file.sha256", "1234", "file.sha256: "),
         ("file.name", "../model.onnx", "file.name: "),
         ("outputs", [], "outputs: "),
-        ("outputs.0.shape", [1, 17, 16, 16], "output shape [1, 17, 16, 16] does not fit 16"),
+        ("outputs.0.shape", [1, 17, 16, 16], "output shape [1, 17, 16, 16] (nkhw) does not fit 16"),
         ("keypoint_format.sigmas", [0.1], "keypoint_format: 1 sigmas for 16 keypoints"),
         ("keypoint_format.edges", [[0, 16]], "keypoint_format: flip_pairs or edges name keypoint"),
         ("note", "hello", "note: Extra inputs are not permitted"),

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edge_pose.artifact import Manifest, read_manifest
+from edge_pose.artifact import read_manifest
 from edge_pose.errors import SourceError
+from edge_pose.manifest import Manifest
 from edge_pose.metrics.latency import LatencySummary
 from edge_pose.power import PowerSummary
 from edge_pose.publishers.base import PublisherReport

@@ -10,10 +10,11 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 
-from edge_pose.artifact import Artifact, Manifest, load_artifact
+from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend, tflite
 from edge_pose.errors import BackendError
 from edge_pose.estimator import Estimator
+from edge_pose.manifest import Manifest
 from edge_pose.preprocess import Region, to_tensor
 from edge_pose.types import Image
 

@@ -1,0 +1,271 @@
+"""The content of an artifact's `manifest.json`.
+
+Everything that a device has to know about a model file is written here; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from edge_pose.preprocess import InputSpec
+from edge_pose.skeleton import KeypointFormat
+
+SCHEMA = "edge_pose.artifact/2"
+READABLE = ("edge_pose.artifact/1", SCHEMA)
+"""What this version reads: 1 had top-down heatmap networks in one file only, 2 adds fields."""
+
+SHA256 = r"^[0-9a-f]{64}$"
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+Triple = tuple[float, float, float]
+Side = Annotated[int, Field(ge=1)]
+Spread = Annotated[float, Field(gt=0)]
+Format = Literal["onnx", "openvino", "tflite"]
+Precision = Literal["fp32", "fp16", "dynamic_int8", "int8"]
+Task = Literal["top_down", "bottom_up", "detector"]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class WeightsFile(_Table):
+    """The second file of formats that keep the weights apart (OpenVINO IR)."""
+
+    name: str = Field(pattern=FILE_NAME, description="no folders: it lies beside")
+    sha256: str = Field(pattern=SHA256)
+    size_bytes: int = Field(gt=0)
+
+
+class ModelFile(_Table):
+    """The model file beside the manifest."""
+
+    name: str = Field(pattern=FILE_NAME, description="no folders: it lies beside")
+    format: Format
+    precision: Precision
+    sha256: str = Field(pattern=SHA256)
+    size_bytes: int = Field(gt=0)
+    backend: str = Field(description="runtime that it was made and gated for")
+    arch: str = Field("", description="processor that its integers suit, `uname -m`; empty: any")
+    weights: WeightsFile | None = None
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of model and weights."""
+        return self.size_bytes + (self.weights.size_bytes if self.weights else 0)
+
+
+class Quantization(_Table):
+    """real = (stored - zero_point) * scale."""
+
+    scale: float = Field(gt=0)
+    zero_point: int
+
+
+class InputTensor(_Table):
+    """What the network is given."""
+
+    name: str
+    size: tuple[Side, Side] = Field(description="w, h in px")
+    layout: Literal["nchw", "nhwc"]
+    dtype: Literal["float32", "uint8", "int8"]
+    color: Literal["rgb", "bgr"]
+    mean: Triple = Field(description="per channel in the colour order, 0..255 scale")
+    std: tuple[Spread, Spread, Spread]
+    quantization: Quantization | None = None
+
+    @property
+    def spec(self) -> InputSpec:
+        """The same for edge_pose.preprocess; pixels become int8 in the runtime."""
+        dtype = "float32" if self.dtype == "float32" else "uint8"
+        return InputSpec(self.size, self.color, self.layout, dtype, self.mean, self.std)
+
+
+class OutputTensor(_Table):
+    """What the graph returns; the runtime hands maps on as (n, k, h, w) float32.
+
+    "nkc" is decoded keypoints: (n, k, 3) float32, x and y in input px and a score in [0, 1].
+    """
+
+    name: str
+    layout: Literal["nkhw", "nhwk", "nkc"]
+    shape: tuple[int, ...]
+    dtype: Literal["float32", "uint8", "int8"]
+    quantization: Quantization | None = None
+
+
+class Decoder(_Table):
+    """How outputs become keypoints or boxes; the names are modules of edge_pose.decoding.
+
+    "keypoints" needs none: the graph decodes.
+    """
+
+    name: Literal["heatmap", "keypoints", "associative_embedding", "centers"]
+    kind: Literal["logits", "gaussian"]
+    stride: int = Field(ge=1, description="input px per heatmap px")
+
+
+class Keypoints(_Table):
+    """The keypoint format, written out so that a reader needs no table; a detector has none."""
+
+    name: str
+    keypoints: tuple[str, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    edges: tuple[tuple[int, int], ...]
+    sigmas: tuple[float, ...]
+
+    @property
+    def format(self) -> KeypointFormat:
+        """The same as a KeypointFormat."""
+        return KeypointFormat(self.name, self.keypoints, self.flip_pairs, self.edges, self.sigmas)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Keypoints:
+        count = len(self.keypoints)
+        if len(self.sigmas) != count:
+            raise ValueError(f"{len(self.sigmas)} sigmas for {count} keypoints")
+        indices = {index for pair in self.flip_pairs + self.edges for index in pair}
+        if wrong := sorted(indices - set(range(count))):
+            raise ValueError(f"flip_pairs or edges name keypoint {wrong[0]} of {count}")
+        return self
+
+
+class Origin(_Table):
+    """Where the weights come from."""
+
+    model: str = Field(description="registry name")
+    checkpoint_sha256: str = Field(pattern=SHA256)
+    params: int = Field(gt=0)
+    macs: int = Field(gt=0, description="multiply-accumulates of convolutions, one input")
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    trained_on: dict[str, str] = Field(
+        default_factory=dict, description="per data set: persons seen, base64 bit set"
+    )
+    data_sha256: str = ""
+
+
+class Calibration(_Table):
+    """The pictures that the quantizer saw."""
+
+    dataset: str
+    n_images: int = Field(gt=0)
+    sha256: str = Field(pattern=SHA256)
+    method: str
+    scheme: str = Field("", description="integers of activations and weights, such as U8S8")
+    float_layers: tuple[str, ...] = Field((), description="kept float: they were too sensitive")
+
+
+class Drift(_Table):
+    """How far the artifact's keypoints lie from the checkpoint's, input px."""
+
+    p50_px: float
+    p95_px: float
+
+
+class GatePart(_Table):
+    """Accuracy on the persons of one data set, by its own metric, percent."""
+
+    dataset: str
+    metric: str
+    n_persons: int = Field(gt=0)
+    checkpoint_accuracy: float
+    artifact_accuracy: float
+
+
+class Gate(_Table):
+    """Artifact against float checkpoint on the same pictures.
+
+    Keypoints of networks that see one person at a time; for bottom-up ones those of the same
+    people, for detectors the corners of the same boxes.
+    """
+
+    passed: bool
+    dataset: str
+    metric: str
+    n_persons: int = Field(gt=0)
+    checkpoint_accuracy: float = Field(description="percent")
+    artifact_accuracy: float = Field(description="percent")
+    limit_points: float = Field(description="largest fall that passes")
+    drift_p50_px: float = Field(description="between both keypoints, input px")
+    drift_p95_px: float
+    limit_drift_px: float | None = Field(None, description="largest p95 that passes, input px")
+    argmax_agreement: float = Field(ge=0, le=1, description="keypoints within one heatmap px")
+    min_agreement: float | None = Field(None, description="lowest agreement that passes")
+    per_group: dict[str, float | None] = Field(default_factory=dict)
+    per_joint: dict[str, Drift] = Field(default_factory=dict)
+    output_range: dict[str, tuple[float, float]] = Field(
+        default_factory=dict, description="smallest and largest output: checkpoint, artifact"
+    )
+    parts: tuple[GatePart, ...] = ()
+    reasons: tuple[str, ...] = Field((), description="limits that were missed")
+    data_sha256: str = Field("", description="over annotations and pictures that were measured on")
+
+
+class Attempt(_Table):
+    """One try of the converter on its way to this artifact."""
+
+    precision: Precision
+    method: str = ""
+    n_images: int = 0
+    float_layers: int = 0
+    size_bytes: int = Field(gt=0)
+    artifact_accuracy: float
+    drift_p95_px: float
+    argmax_agreement: float
+    passed: bool
+
+
+class Manifest(_Table):
+    """The content of manifest.json."""
+
+    schema_: Literal["edge_pose.artifact/1", "edge_pose.artifact/2"] = Field(alias="schema")
+    name: str
+    created_by: str = Field(description="edge_pose version")
+    task: Task
+    file: ModelFile
+    input: InputTensor
+    outputs: tuple[OutputTensor, ...] = Field(min_length=1)
+    contains: tuple[Literal["normalization", "decoder"], ...] = Field(
+        (), description="what the graph does itself"
+    )
+    decoder: Decoder
+    keypoint_format: Keypoints
+    origin: Origin
+    calibration: Calibration | None = None
+    gate: Gate | None = None
+    attempts: tuple[Attempt, ...] = ()
+    tools: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        task, channels = EXPECTED[self.decoder.name]
+        if self.task != task:
+            raise ValueError(f"decoder {self.decoder.name} is for {task}, the task is {self.task}")
+        count = len(self.keypoint_format.keypoints)
+        expected = [channel(count) for channel in channels]
+        found = [_channels(output) for output in self.outputs]
+        if found != expected:
+            shapes = ", ".join(f"{list(o.shape)} ({o.layout})" for o in self.outputs)
+            raise ValueError(
+                f"output shape {shapes} does not fit {count} keypoints: decoder"
+                f" {self.decoder.name} needs {expected} channels"
+            )
+        return self
+
+
+# Of the outputs of each decoder: the task and the channels at K keypoints.
+EXPECTED: dict[str, tuple[Task, tuple[Callable[[int], int], ...]]] = {
+    "heatmap": ("top_down", (lambda k: k,)),
+    "keypoints": ("top_down", (lambda k: k,)),
+    "associative_embedding": ("bottom_up", (lambda k: 2 * k, lambda k: k)),
+    "centers": ("detector", (lambda _: 5,)),
+}
+
+
+def _channels(output: OutputTensor) -> int:
+    """Return the length of the axis k, -1 where the rank is not the layout's."""
+    if len(output.shape) != len(output.layout):
+        return -1
+    return output.shape[output.layout.index("k")]
