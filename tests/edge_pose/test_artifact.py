@@ -65,7 +65,7 @@ def test_an_unknown_schema(artifact_copy: Any, schema: object) -> None:
     artifact_copy.set("schema", schema)
     message = refusal(artifact_copy.folder)
     assert repr(schema) in message
-    assert "expected 'edge_pose.artifact/1'" in message
+    assert "expected 'edge_pose.artifact/2'" in message
 
 
 @pytest.mark.parametrize(
