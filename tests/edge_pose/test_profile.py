@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,44 +8,141 @@ from pathlib import Path
 import pytest
 
 import device_configs
+from converters import CONVERTERS
+from edge_pose.backends import BACKENDS, READS, onnxruntime
 from edge_pose.errors import ConfigError, UsageError
 from edge_pose.power import METERS
-from edge_pose.profile import DeviceProfile, detect_profile, load_profile, profile_names
+from edge_pose.profile import (
+    DeviceProfile,
+    detect_profile,
+    load_profile,
+    profile_file,
+    profile_names,
+)
+from edge_pose.profile_schema import DEVICES
 
-NAMES = ("generic_aarch64", "generic_x86_64", "raspberry_pi_4", "raspberry_pi_5")
+NAMES = (
+    "android_arm64",
+    "coral_edge_tpu",
+    "generic_aarch64",
+    "generic_x86_64",
+    "intel_cpu",
+    "intel_igpu",
+    "intel_npu",
+    "jetson_agx_orin",
+    "jetson_nano",
+    "jetson_orin_nano",
+    "jetson_xavier_nx",
+    "raspberry_pi_4",
+    "raspberry_pi_5",
+    "raspberry_pi_zero_2w",
+)
+
+
+def text_of(name: str) -> str:
+    return device_configs.profile_path(name).read_text(encoding="utf-8")
 
 
 def test_names() -> None:
-    assert profile_names() == device_configs.profile_names()
-    assert set(NAMES) <= set(profile_names())
+    assert profile_names() == device_configs.profile_names() == NAMES
 
 
-@pytest.mark.parametrize("name", profile_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_shipped_profiles_are_sound(name: str) -> None:
     profile = load_profile(name)
+    runtime, power = profile.runtime, profile.power
     assert profile.name == name
-    assert profile.power.meter in METERS
-    assert 0 < profile.power.idle_w < profile.power.max_w
-    assert "fp32" in profile.precisions
+    assert profile.description
+    assert power.meter in METERS
+    assert 0 < power.idle_w < power.max_w
+    if power.modes_w:
+        assert power.modes_w[0] > power.idle_w
+        assert power.max_w >= power.modes_w[-1]
+        assert power.budget_w in power.modes_w
+    assert runtime.backend in BACKENDS
+    assert runtime.format in READS[runtime.backend]
+    assert runtime.precision in profile.precisions
     if profile.cores is not None:
-        assert profile.runtime.threads <= profile.cores
+        assert runtime.threads == profile.cores - 1
 
 
-@pytest.mark.parametrize("name", profile_names())
-def test_every_figure_names_its_source(name: str) -> None:
-    text = device_configs.profile_path(name).read_text(encoding="utf-8")
-    power = text.partition("[power]")[2]
-    comments = [line for line in power.splitlines() if line.startswith("#")]
-    assert comments, "the watts have no source"
-    if name.startswith("generic_"):
-        assert "ASSUMPTIONS" in power
+@pytest.mark.parametrize("name", NAMES)
+def test_a_converter_makes_what_the_device_runs(name: str) -> None:
+    runtime = load_profile(name).runtime
+    assert (runtime.format, runtime.precision) in CONVERTERS
 
 
-def test_raspberry_pi_facts() -> None:
-    four, five = load_profile("raspberry_pi_4"), load_profile("raspberry_pi_5")
+@pytest.mark.parametrize("name", NAMES)
+def test_shipped_profiles_say_what_to_run(name: str) -> None:
+    runtime = text_of(name).partition("[runtime]")[2].partition("[power]")[0]
+    for key in ("backend", "device", "threads", "format", "precision"):
+        assert re.search(rf"^{key} = ", runtime, re.MULTILINE), key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_value_has_its_source(name: str) -> None:
+    """A comment in the value's line, or above it or the block of values that it is in."""
+    sourced = True  # what says which file it is needs no source
+    values = 0
+    for line in text_of(name).splitlines():
+        stripped = line.strip()
+        if stripped.startswith("#"):
+            sourced = len(stripped) > 10
+        elif not stripped or stripped.startswith("["):
+            sourced = False
+        elif not re.match(r"(schema|name|description) = ", stripped):
+            values += 1
+            inline = re.search(r"#\s+\S.{8,}$", re.sub(r'"[^"]*"', "", stripped))
+            assert sourced or inline, f"no source: {line}"
+            if inline:
+                sourced = False  # a block's comment does not reach past a value with its own
+    assert values >= 9
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_guessed_watts_say_so(name: str) -> None:
+    power = text_of(name).partition("[power]")[2]
+    official = {"raspberry_pi_4", "raspberry_pi_5"}
+    assert ("ASSUMPTION" in power) == (name not in official)
+
+
+def test_facts_of_boards() -> None:
+    four, five, zero = (load_profile(f"raspberry_pi_{name}") for name in ("4", "5", "zero_2w"))
     assert (four.arch, four.cores, five.arch, five.cores) == ("aarch64", 4, "aarch64", 4)
     assert "fp16" in five.precisions
-    assert "fp16" not in four.precisions
+    assert "fp16" not in four.precisions + zero.precisions
+    assert (zero.memory_mib, five.power.sensor, four.power.sensor) == (512, "pmic", "none")
+
+
+def test_facts_of_jetsons() -> None:
+    nano, xavier, orin, agx = (
+        load_profile(f"jetson_{name}") for name in ("nano", "xavier_nx", "orin_nano", "agx_orin")
+    )
+    assert "int8" not in nano.precisions  # Maxwell
+    assert xavier.power.budget_w == 15  # the EfficientHRNet table
+    rails = [profile.power.rails for profile in (nano, xavier, orin, agx)]
+    assert rails[:3] == [("POM_5V_IN",), ("VDD_IN",), ("VDD_IN",)]  # totals, never added to parts
+    assert rails[3] == ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0")
+    for profile in (nano, xavier, orin, agx):
+        runtime = profile.runtime
+        assert (runtime.device, runtime.build_engine) == ("TENSORRT", "tensorrt")
+        assert (runtime.format, runtime.precision) == ("onnx", "fp16")
+
+
+def test_facts_of_accelerators() -> None:
+    coral, npu = load_profile("coral_edge_tpu"), load_profile("intel_npu")
+    assert coral.precisions == ("int8",)
+    assert (coral.arch, coral.cores) == ("", None)  # the host's
+    assert coral.runtime.integer_io
+    assert coral.runtime.static_shapes
+    assert npu.runtime.static_shapes
+    assert npu.runtime.device == "AUTO:NPU,CPU"
+    assert load_profile("intel_igpu").runtime.fold_pixels
+
+
+def test_devices_are_said_in_words_of_every_backend() -> None:
+    assert set(DEVICES) == set(BACKENDS)
+    assert set(DEVICES["onnxruntime"].split("|")) == set(onnxruntime.DEVICES)
 
 
 def test_unknown_name_gets_a_suggestion() -> None:
@@ -54,41 +152,9 @@ def test_unknown_name_gets_a_suggestion() -> None:
         device_configs.profile_path("nothing")
 
 
-def write(tmp_path: Path, change: tuple[str, str] = ("", "")) -> Path:
-    text = device_configs.profile_path("raspberry_pi_4").read_text(encoding="utf-8")
-    assert change[0] in text
-    file = tmp_path / "mine.toml"
-    file.write_text(text.replace(*change, 1), encoding="utf-8")
-    return file
-
-
-def test_profile_of_your_own(tmp_path: Path) -> None:
-    file = write(tmp_path, ("idle_w = 3.06", "idle_w = 2.0"))
-    assert load_profile(str(file)).power.idle_w == 2.0
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (("cores", "coers"), "unknown key 'coers', did you mean 'cores'?"),
-        (("idle_w", "idle"), "unknown key 'power.idle', did you mean 'idle_w'?"),
-        (("cores = 4", "cores = 0"), "cores: Input should be greater than or equal to 1 (found 0)"),
-        (("max_w = 6.12", "max_w = 1"), "power: max_w 1 is below idle_w 3.06"),
-        (('"int8"]', '"int7"]'), "precisions.1: Input should be 'fp32', 'fp16', 'bf16' or 'int8'"),
-        (("max_w = 6.12", ""), "power.max_w: Field required"),
-        (("device/1", "device/9"), "schema is 'edge_pose.device/9', this version reads"),
-        (("cores = 4", "cores 4"), "not valid TOML"),
-    ],
-)
-def test_errors_are_one_line_with_file_and_key(
-    tmp_path: Path, change: tuple[str, str], message: str
-) -> None:
-    file = write(tmp_path, change)
-    with pytest.raises(ConfigError) as caught:
-        load_profile(str(file))
-    assert str(caught.value).startswith(f"{file}: ")
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
+def test_where_a_profile_is() -> None:
+    assert profile_file("intel_npu") == device_configs.profile_path("intel_npu")
+    assert profile_file("mine.toml") == Path("mine.toml")
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -99,33 +165,6 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_profiles_do_not_change() -> None:
     with pytest.raises(ValueError, match="frozen"):
         load_profile("raspberry_pi_4").cores = 8
-
-
-@pytest.mark.parametrize(
-    ("model", "machine", "name"),
-    [
-        ("Raspberry Pi 4 Model B Rev 1.4", "aarch64", "raspberry_pi_4"),
-        ("Raspberry Pi 5 Model B Rev 1.0", "aarch64", "raspberry_pi_5"),
-        ("Raspberry Pi 400 Rev 1.0", "aarch64", "generic_aarch64"),
-        ("Raspberry Pi 3 Model B Plus Rev 1.3", "aarch64", "generic_aarch64"),
-        ("NVIDIA Jetson Orin Nano Developer Kit", "aarch64", "generic_aarch64"),
-        (None, "aarch64", "generic_aarch64"),
-        (None, "arm64", "generic_aarch64"),
-        (None, "x86_64", "generic_x86_64"),
-        (None, "AMD64", "generic_x86_64"),
-    ],
-)
-def test_detection(tmp_path: Path, model: str | None, machine: str, name: str) -> None:
-    if model is not None:
-        file = tmp_path / "proc/device-tree/model"
-        file.parent.mkdir(parents=True)
-        file.write_bytes(model.encode() + b"\0")
-    assert detect_profile(tmp_path, machine).name == name
-
-
-def test_unknown_machine(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"profile 'auto': none for machine 'riscv64' \(known: "):
-        detect_profile(tmp_path, "riscv64")
 
 
 def test_auto_finds_this_machine() -> None:
