@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_pose.errors import PowerError
-from edge_pose.power.base import PowerSource
+from edge_pose.power.base import PowerMeter, PowerSource
 from edge_pose.profile import DeviceProfile
 
 # /proc/stat counts in steps of 10 ms: shorter windows say nothing.
@@ -23,7 +23,7 @@ COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"
 NOT_BUSY = ("idle", "iowait", "steal")
 
 
-class EstimateMeter:
+class EstimateMeter(PowerMeter):
     """The estimate.
 
     Args:
@@ -36,6 +36,8 @@ class EstimateMeter:
         sleep: waits until a window is long enough.
     """
 
+    name = "estimate"
+    source: PowerSource = "estimated"
     averages = True
 
     def __init__(
@@ -48,8 +50,6 @@ class EstimateMeter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self.name = "estimate"
-        self.source: PowerSource = "estimated"
         self._idle_w = idle_w
         self._max_w = max_w
         self._clock = clock
@@ -78,9 +78,6 @@ class EstimateMeter:
         use = (busy - old_busy) / (total - old_total) if total > old_total else 0.0
         return self._idle_w + (self._max_w - self._idle_w) * min(max(use, 0.0), 1.0)
 
-    def close(self) -> None:
-        """Do nothing: every reading opens and closes its file."""
-
     def _read(self) -> tuple[float, float]:
         """Return (busy, total) processor time, in any unit."""
         if self._stat is None:
@@ -100,7 +97,7 @@ class EstimateMeter:
         return total - sum(ticks.get(name, 0) for name in NOT_BUSY), total
 
 
-def open_estimate(profile: DeviceProfile, root: Path) -> EstimateMeter:
+def open_estimate(profile: DeviceProfile, root: Path, options: str = "") -> EstimateMeter:  # noqa: ARG001 - common signature
     """Return the estimate with the watts of a profile."""
     power = profile.power
     return EstimateMeter(power.idle_w, power.max_w, f"profile {profile.name}", root)

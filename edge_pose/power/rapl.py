@@ -1,18 +1,20 @@
 """Processor package energy of Intel and AMD, through Linux powercap.
 
 Linux documentation: Documentation/power/powercap/powercap.rst and Documentation/ABI/testing/
-sysfs-class-powercap. `energy_uj` counts µJ and wraps at `max_energy_range_uj`.
+sysfs-class-powercap. `energy_uj` counts µJ and wraps at `max_energy_range_uj`. AMD (Zen and later)
+has the same files, without `dram` and `psys`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_pose.errors import PowerError
-from edge_pose.power.base import PowerSource
+from edge_pose.power.base import Accuracy, PowerMeter, Scope
+from edge_pose.power.sysfs import read_int, read_text
 from edge_pose.profile import DeviceProfile
 
 POWERCAP = "sys/class/powercap"
@@ -30,7 +32,7 @@ class _Domain:
 
     def advance_uj(self) -> int:
         """Return the µJ since the previous call."""
-        now_uj = _read_int(self.folder / "energy_uj")
+        now_uj = _number(self.folder / "energy_uj")
         # One wrap at most: 262 kJ, the usual range, last more than ten minutes at 400 W.
         step_uj = now_uj - self.energy_uj
         if step_uj < 0:
@@ -39,11 +41,12 @@ class _Domain:
         return max(step_uj, 0)
 
 
-class RaplMeter:
+class RaplMeter(PowerMeter):
     """Power of all processor packages; their memory and the rest of the machine are not in it.
 
-    Only domains named package-* are added up. Their sub-domains (core, uncore, dram) and psys are
-    not: what they count is in the package already, or holds the package.
+    Only domains named package-* are added up. `core` and `uncore` are in the package already, and
+    psys, the whole platform where its maker wired it up, holds the package. `dram` is beside the
+    package on servers; it shows among the rails.
 
     Args:
         root: root of the file system.
@@ -54,7 +57,11 @@ class RaplMeter:
         PowerError: there is no RAPL, or this user may not read it.
     """
 
+    name = "rapl"
+    scope: Scope = "package"
+    accuracy = Accuracy(update_s=0.001)  # Intel SDM 3B, "RAPL Interfaces"; its error is not stated
     averages = True
+    counted_j: float | None = 0.0
 
     def __init__(
         self,
@@ -63,13 +70,14 @@ class RaplMeter:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self.name = "rapl"
-        self.source: PowerSource = "measured"
         self._clock = clock
         self._sleep = sleep
-        self._domains = _packages(root / POWERCAP)
+        self._packages, self._parts = _domains(root / POWERCAP)
         self._since_s = clock()
-        self.detail = "processor energy counter of " + ", ".join(d.name for d in self._domains)
+        self._total_uj = 0
+        self.rails_w: Mapping[str, float] = {}
+        names = ", ".join(domain.name for domain in self._packages)
+        self.detail = f"processor energy counter of {names}"
 
     def read_w(self) -> float:
         """Return the mean power in W since the previous call, waiting until that is 20 ms ago.
@@ -80,51 +88,50 @@ class RaplMeter:
         elapsed_s = self._clock() - self._since_s
         if elapsed_s < MIN_WINDOW_S:
             self._sleep(MIN_WINDOW_S - elapsed_s)
-        step_uj = sum(domain.advance_uj() for domain in self._domains)
+        steps_uj = {domain.name: domain.advance_uj() for domain in (*self._packages, *self._parts)}
         now_s, since_s = self._clock(), self._since_s
         self._since_s = now_s
-        return step_uj * 1e-6 / max(now_s - since_s, 1e-6)
+        window_s = max(now_s - since_s, 1e-6)
+        step_uj = sum(steps_uj[domain.name] for domain in self._packages)
+        self._total_uj += step_uj
+        self.counted_j = self._total_uj * 1e-6
+        self.rails_w = {name: uj * 1e-6 / window_s for name, uj in steps_uj.items()}
+        return step_uj * 1e-6 / window_s
 
-    def close(self) -> None:
-        """Do nothing: every reading opens and closes its files."""
 
-
-def open_rapl(profile: DeviceProfile, root: Path) -> RaplMeter:  # noqa: ARG001 - common signature
+def open_rapl(profile: DeviceProfile, root: Path, options: str = "") -> RaplMeter:  # noqa: ARG001 - common signature
     """Return the meter; see RaplMeter."""
     return RaplMeter(root)
 
 
-def _packages(powercap: Path) -> list[_Domain]:
-    """Return each package once, its MSR counter before the same one through MMIO."""
+def _domains(powercap: Path) -> tuple[list[_Domain], list[_Domain]]:
+    """Return (packages, their parts), each once: its MSR counter before the same one by MMIO."""
     folders = sorted(powercap.glob("intel-rapl*:*"), key=lambda path: ("mmio" in path.name, path))
-    found: dict[str, _Domain] = {}
+    packages: dict[str, _Domain] = {}
+    parts: dict[str, _Domain] = {}
     for folder in folders:
-        name = _read_text(folder / "name")
-        if name.startswith("package-") and name not in found:
-            range_uj = _read_int(folder / "max_energy_range_uj")
-            found[name] = _Domain(name, folder, range_uj, _read_int(folder / "energy_uj"))
-    if not found:
+        name = read_text("rapl", folder / "name")
+        parent = folder.name.rpartition(":")[0]
+        if name.startswith("package-"):
+            found = packages
+        elif folder.name.count(":") == 2 and (powercap / parent / "name").is_file():
+            found, name = parts, f"{read_text('rapl', powercap / parent / 'name')} {name}"
+        else:
+            continue
+        if name not in found:
+            range_uj = _number(folder / "max_energy_range_uj")
+            found[name] = _Domain(name, folder, range_uj, _number(folder / "energy_uj"))
+    if not packages:
         raise PowerError(
             f"rapl: no package domain in {powercap}: no Intel or AMD processor, a virtual machine, "
             "or the kernel module intel_rapl_msr is not loaded"
         )
-    return list(found.values())
+    return list(packages.values()), list(parts.values())
 
 
-def _read_text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii", errors="replace").strip()
-    except PermissionError:
-        raise PowerError(
-            f"rapl: {file}: permission denied: run as root, or allow it until the next boot with "
-            f"`sudo chmod a+r {file.parent.parent}/intel-rapl:*/energy_uj`"
-        ) from None
-    except OSError as error:
-        raise PowerError(f"rapl: {file}: cannot be read: {error.strerror}") from None
-
-
-def _read_int(file: Path) -> int:
-    text = _read_text(file)
-    if not text.isdigit():
-        raise PowerError(f"rapl: {file}: found {text[:40]!r}, expected a whole number")
-    return int(text)
+def _number(file: Path) -> int:
+    hint = (
+        "run as root, or allow it until the next boot with "
+        f"`sudo chmod a+r {file.parent.parent}/intel-rapl:*/energy_uj`"
+    )
+    return read_int("rapl", file, if_denied=hint)

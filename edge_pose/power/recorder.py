@@ -6,48 +6,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 
 from edge_pose.errors import PowerError
-from edge_pose.power.base import PowerMeter, PowerSource
+from edge_pose.power.base import PowerMeter
+from edge_pose.power.integral import Integral
+from edge_pose.power.power_summary import PowerSummary
+from edge_pose.power.throttling import MachineState, throttled_between
+
+__all__ = ["EnergyRecorder", "PowerSummary", "measure_idle"]
 
 logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class PowerSummary:
-    """What a run used.
-
-    Attributes:
-        mean_w: mean power over `duration_s`, W.
-        energy_j: energy over `duration_s`, J.
-        duration_s: time from the first to the last sample, seconds.
-        samples: readings of the meter.
-        meter: its name.
-        source: "measured" or "estimated".
-        detail: what is read; says so where the meter was lost before the end of the run.
-    """
-
-    mean_w: float
-    energy_j: float
-    duration_s: float
-    samples: int
-    meter: str
-    source: PowerSource
-    detail: str
+CLOCK_STEP_S = 1.0  # wall and monotonic clock drift apart by less within days
 
 
 class EnergyRecorder:
     """Samples a meter from entering to leaving the `with` block, both ends included.
 
     Instantaneous readings are joined by straight lines (trapezoids). A meter whose `averages` is
-    True gives the mean since its previous reading, and that is multiplied by the time.
+    True gives the mean since its previous reading, and that is multiplied by the time; one that
+    counts energy is believed to the joule.
 
     Args:
         meter: read by one thread at a time, and left open.
         interval_s: time between samples, seconds.
         clock: monotonic seconds.
+        wall: seconds since 1970, for what is compared with other machines' logs.
+        read_state: clocks and throttling, read at both ends.
+        idle: the baseline, from `measure_idle`.
+        keep_trace: remember every sample, for plots.
+
+    Attributes:
+        trace: (seconds since the start, W) of each sample where `keep_trace`.
     """
 
     def __init__(
@@ -56,20 +47,34 @@ class EnergyRecorder:
         interval_s: float = 0.5,
         *,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        read_state: Callable[[], MachineState] | None = None,
+        idle: PowerSummary | None = None,
+        keep_trace: bool = False,
     ) -> None:
         if not interval_s > 0:
             raise ValueError(f"interval_s: {interval_s}, must be above 0")
         self._meter = meter
         self._interval_s = interval_s
         self._clock = clock
+        self._wall = wall
+        self._read_state = read_state
+        self._idle_w = None if idle is None else idle.mean_w
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="power", daemon=True)
-        self._start_s = self._last_s = self._end_s = 0.0
-        self._last_w = 0.0
-        self._energy_j = 0.0
-        self._samples = 0
+        self._total = Integral()
+        self._rails: dict[str, Integral] = {}
+        self._counted_j = 0.0
+        self._end_s = 0.0
+        self._started_at = 0.0
+        self._clock_step_s = 0.0
+        self._throttled: dict[str, None] = {}
+        self._before: MachineState | None = None
+        self._after: MachineState | None = None
         self._lost: str | None = None
+        self._keep_trace = keep_trace
+        self.trace: list[tuple[float, float]] = []
 
     def __enter__(self) -> EnergyRecorder:
         """Take the first sample.
@@ -77,9 +82,10 @@ class EnergyRecorder:
         Raises:
             PowerError: the meter cannot be read.
         """
-        self._last_w = self._meter.read_w()
-        self._start_s = self._last_s = self._end_s = self._clock()
-        self._samples = 1
+        if self._read_state is not None:
+            self._before = self._read_state()
+        self._take()
+        self._started_at = self._wall()
         self._thread.start()
         return self
 
@@ -92,23 +98,22 @@ class EnergyRecorder:
         self._stop.set()
         self._thread.join()
         self.sample()
+        if self._read_state is not None:
+            self._after = self._read_state()
 
     def sample(self) -> None:
         """Read the meter now; the background thread does so every `interval_s`."""
         with self._lock:
-            now_s = self._end_s = self._clock()
+            self._end_s = max(self._end_s, self._clock())
             if self._lost is not None:
                 return
             try:
-                power_w = self._meter.read_w()
+                self._take()
             except PowerError as error:
                 self._lost = str(error)
                 logger.warning("power meter lost, no energy is counted from now on: %s", error)
                 return
-            level_w = power_w if self._meter.averages else (self._last_w + power_w) / 2.0
-            self._energy_j += level_w * (now_s - self._last_s)
-            self._last_s, self._last_w = now_s, power_w
-            self._samples += 1
+            self._watch_wall_clock()
 
     def summary(self) -> PowerSummary:
         """Return the figures so far; the final ones after the `with` block.
@@ -117,23 +122,99 @@ class EnergyRecorder:
             PowerError: there is no sample yet.
         """
         with self._lock:
-            if self._samples == 0:
-                raise PowerError(f"{self._meter.name}: nothing recorded yet")
-            duration_s = self._last_s - self._start_s
-            detail = self._meter.detail
+            meter, total = self._meter, self._total
+            if total.samples == 0:
+                raise PowerError(f"{meter.name}: nothing recorded yet")
+            detail, lost = meter.detail, None
             if self._lost is not None:
-                whole_s = self._end_s - self._start_s
-                detail += f"; LOST after {duration_s:.1f} s of {whole_s:.1f} s: {self._lost}"
-            return PowerSummary(
-                mean_w=self._energy_j / duration_s if duration_s > 0 else self._last_w,
-                energy_j=self._energy_j,
-                duration_s=duration_s,
-                samples=self._samples,
-                meter=self._meter.name,
-                source=self._meter.source,
+                whole_s = self._end_s - total.start_s
+                lost = f"after {total.duration_s:.1f} s of {whole_s:.1f} s: {self._lost}"
+                detail += f"; LOST {lost}"
+            return PowerSummary.of(
+                total,
+                meter=meter.name,
                 detail=detail,
+                scope=meter.scope,
+                source=meter.source,
+                accuracy=meter.accuracy,
+                rails_w={name: rail.mean_w for name, rail in self._rails.items()},
+                idle_w=self._idle_w,
+                started_at=self._started_at,
+                clock_step_s=self._clock_step_s,
+                before=self._before,
+                after=self._after,
+                throttled=self._reasons(),
+                lost=lost,
             )
+
+    def _take(self) -> None:
+        """Read the meter and integrate.
+
+        Raises:
+            PowerError: the meter is gone, or the clock stepped back.
+        """
+        meter, total = self._meter, self._total
+        before_s = self._clock()
+        power_w = meter.read_w()
+        after_s = self._clock()
+        # A mean ends with the reading; the power of a moment is somewhere within it.
+        now_s = after_s if meter.averages else (before_s + after_s) / 2.0
+        if total.samples and now_s < total.last_s:
+            raise PowerError(f"{meter.name}: the clock stepped back by {total.last_s - now_s:g} s")
+        step_j = None
+        if meter.counted_j is not None:
+            step_j, self._counted_j = meter.counted_j - self._counted_j, meter.counted_j
+        total.add(now_s, power_w, mean=meter.averages, step_j=step_j)
+        self._end_s = max(self._end_s, now_s)
+        for name, rail_w in meter.rails_w.items():
+            self._rails.setdefault(name, Integral()).add(now_s, rail_w, mean=meter.averages)
+        self._throttled.update(dict.fromkeys(meter.throttled))
+        if self._keep_trace:
+            self.trace.append((now_s - total.start_s, power_w))
+
+    def _watch_wall_clock(self) -> None:
+        """Say once where the wall clock was set; durations come from the monotonic one."""
+        passed_s = self._total.last_s - self._total.start_s
+        step_s = self._wall() - self._started_at - passed_s
+        if abs(step_s - self._clock_step_s) > CLOCK_STEP_S:
+            if self._clock_step_s == 0.0:
+                logger.warning(
+                    "the wall clock was set %s by %.1f s during the measurement: durations and"
+                    " energy are right, times of day before and after do not fit together",
+                    "back" if step_s < 0 else "forward",
+                    abs(step_s),
+                )
+            self._clock_step_s = step_s
+
+    def _reasons(self) -> tuple[str, ...] | None:
+        known: tuple[str, ...] | None = tuple(self._throttled) or None
+        if self._before is not None:
+            machine = throttled_between(self._before, self._after or self._before)
+            if machine is not None:
+                known = (*machine, *(known or ()))
+        return known
 
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s) and self._lost is None:
             self.sample()
+
+
+def measure_idle(
+    meter: PowerMeter,
+    seconds: float,
+    interval_s: float = 0.5,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> PowerSummary:
+    """Return what the machine draws while this process does nothing.
+
+    Raises:
+        PowerError: the meter cannot be read, or was lost meanwhile.
+    """
+    with EnergyRecorder(meter, interval_s, clock=clock) as recorder:
+        sleep(seconds)
+    summary = recorder.summary()
+    if summary.lost is not None:
+        raise PowerError(f"idle baseline: lost {summary.lost}")
+    return summary

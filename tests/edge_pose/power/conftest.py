@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,3 +64,22 @@ def write_stat(tmp_path: Path) -> Callable[..., None]:
         file.write_text(f"cpu  {line} 0 0\ncpu0 {line} 0 0\nintr 1 2 3\n")
 
     return write
+
+
+TREES = Path(__file__).parents[2] / "fixtures/devices"
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Callable[[str], Path]:
+    """Copy a machine's tree of tests/fixtures/devices, to be changed."""
+
+    def copy(name: str) -> Path:
+        return Path(shutil.copytree(TREES / name, tmp_path / name))
+
+    return copy
+
+
+@pytest.fixture
+def tree() -> Callable[[str], Path]:
+    """The root of a machine's tree, not to be changed."""
+    return lambda name: TREES / name

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -98,3 +99,57 @@ def test_counter_that_is_no_number(powercap: Path, tmp_path: Path) -> None:
     set_energy(powercap, "intel-rapl:0", "n/a")
     with pytest.raises(PowerError, match="found 'n/a', expected a whole number"):
         RaplMeter(tmp_path)
+
+
+def test_parts_of_a_package_are_shown_and_not_added(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    rapl = meter(tmp_path, fake_time)
+    for entry, energy_uj in (
+        ("intel-rapl:0", 1_000_000_000 + 10_000_000),
+        ("intel-rapl:0:0", 700_000_000 + 6_000_000),
+        ("intel-rapl:0:1", 90_000_000 + 2_000_000),
+        ("intel-rapl:1:0", 80_000_000 + 3_000_000),
+    ):
+        set_energy(powercap, entry, energy_uj)
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == pytest.approx(10.0)
+    assert rapl.rails_w == {
+        "package-0": pytest.approx(10.0),
+        "package-1": pytest.approx(0.0),
+        "package-0 core": pytest.approx(6.0),
+        "package-0 dram": pytest.approx(2.0),
+        "package-1 dram": pytest.approx(3.0),
+    }
+    assert rapl.scope == "package"
+
+
+def test_energy_is_counted_over_a_wrap(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    set_energy(powercap, "intel-rapl:0", RANGE_UJ - 4_000_000)
+    rapl = meter(tmp_path, fake_time)
+    for energy_uj, counted_j in ((RANGE_UJ - 1_000_000, 3.0), (6_000_000, 10.0)):
+        set_energy(powercap, "intel-rapl:0", energy_uj)
+        fake_time.now_s += 1.0
+        rapl.read_w()
+        assert rapl.counted_j == pytest.approx(counted_j)
+
+
+def test_amd(copy_of: Callable[[str], Path], fake_time: SimpleNamespace) -> None:
+    root = copy_of("amd_ryzen_coral_usb")
+    rapl = meter(root, fake_time)
+    domain = root / "sys/class/powercap/intel-rapl:0/energy_uj"
+    domain.write_text("9812000000\n")
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == pytest.approx(12.0)
+    assert set(rapl.rails_w) == {"package-0", "package-0 core"}
+
+
+def test_psys_is_no_package(copy_of: Callable[[str], Path], fake_time: SimpleNamespace) -> None:
+    root = copy_of("core_i5_8250u")
+    rapl = meter(root, fake_time)
+    (root / "sys/class/powercap/intel-rapl:1/energy_uj").write_text("99000000000\n")
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == 0.0
+    assert "psys" not in rapl.rails_w

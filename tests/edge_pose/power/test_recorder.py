@@ -3,17 +3,19 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
-from types import SimpleNamespace
+from types import MappingProxyType, SimpleNamespace
 
 import pytest
 
 from edge_pose.errors import PowerError
-from edge_pose.power.recorder import EnergyRecorder
+from edge_pose.power.base import Accuracy, PowerMeter
+from edge_pose.power.recorder import EnergyRecorder, measure_idle
+from edge_pose.power.throttling import MachineState
 
 NEVER_S = 3600.0  # the test takes the samples itself
 
 
-class FakeMeter:
+class FakeMeter(PowerMeter):
     """Gives the readings of a list; an exception among them is raised."""
 
     name = "fake"
@@ -95,7 +97,8 @@ def test_meter_that_vanishes(fake_time: SimpleNamespace, caplog: pytest.LogCaptu
     assert summary.duration_s == pytest.approx(1.0)
     assert summary.energy_j == pytest.approx(3.0)
     assert summary.mean_w == pytest.approx(3.0)
-    assert summary.detail == "rail VDD; LOST after 1.0 s of 4.0 s: fake: rail is gone"
+    assert summary.lost == "after 1.0 s of 4.0 s: fake: rail is gone"
+    assert summary.detail == f"rail VDD; LOST {summary.lost}"
     assert len(caplog.records) == 1
 
 
@@ -148,3 +151,146 @@ def test_error_in_the_block_passes_and_the_thread_ends(fake_time: SimpleNamespac
 def test_interval_must_be_positive() -> None:
     with pytest.raises(ValueError, match="interval_s: 0"):
         EnergyRecorder(FakeMeter([]), 0)
+
+
+def test_figures_beside_the_mean(fake_time: SimpleNamespace) -> None:
+    meter = FakeMeter([2.0, 4.0, 10.0, 1.0])
+    meter.accuracy = Accuracy(0.03)
+    summary = run(meter, fake_time, [1.0, 0.5, 2.0]).summary()
+    assert (summary.min_w, summary.max_w, summary.scope) == (1.0, 10.0, "board")
+    assert summary.rate_hz == pytest.approx(3 / 3.5)
+    assert summary.sensor_known
+    # sensor: 3 % of 5 W; spread: sqrt((4 + 36 + 81) / 6) over the root of 4 readings
+    expected_w = 2 * ((0.15**2) / 3 + 121 / 6 / 4) ** 0.5
+    assert summary.uncertainty_w == pytest.approx(expected_w)
+
+
+def test_an_estimate_has_no_uncertainty(fake_time: SimpleNamespace) -> None:
+    meter = FakeMeter([2.0, 4.0])
+    meter.source = "estimated"
+    summary = run(meter, fake_time, [1.0]).summary()
+    assert (summary.uncertainty_w, summary.sensor_known) == (None, False)
+
+
+def test_counted_energy_is_believed_over_the_readings(fake_time: SimpleNamespace) -> None:
+    class Counter(AveragingMeter):
+        counted_j = 0.0
+
+        def read_w(self) -> float:
+            self.counted_j += 2.5
+            return 99.0
+
+    summary = run(Counter([]), fake_time, [1.0, 1.0]).summary()
+    assert summary.energy_j == pytest.approx(5.0)  # the 2.5 J before the first sample do not count
+    assert summary.mean_w == pytest.approx(2.5)
+
+
+def test_parts_are_integrated_too(fake_time: SimpleNamespace) -> None:
+    class Rails(FakeMeter):
+        def read_w(self) -> float:
+            watts = super().read_w()
+            self.rails_w = MappingProxyType({"cpu": watts / 4, "in": watts})
+            return watts
+
+    summary = run(Rails([2.0, 4.0, 8.0]), fake_time, [1.0, 1.0]).summary()
+    assert summary.rails_w == {"cpu": pytest.approx(4.5 / 4), "in": pytest.approx(4.5)}
+
+
+def test_idle_baseline(fake_time: SimpleNamespace) -> None:
+    idle = measure_idle(
+        FakeMeter([1.0, 3.0]), 5.0, NEVER_S, clock=fake_time.clock, sleep=fake_time.sleep
+    )
+    assert (idle.mean_w, idle.duration_s) == (pytest.approx(2.0), pytest.approx(5.0))
+    with EnergyRecorder(
+        FakeMeter([6.0, 8.0]), NEVER_S, clock=fake_time.clock, idle=idle
+    ) as recorder:
+        fake_time.now_s += 1.0
+    summary = recorder.summary()
+    assert summary.idle_w == pytest.approx(2.0)
+    assert summary.above_idle_w == pytest.approx(5.0)
+    assert idle.above_idle_w is None
+
+
+def test_idle_baseline_without_a_meter_in_the_end(fake_time: SimpleNamespace) -> None:
+    meter = FakeMeter([1.0, PowerError("gone")])
+    with pytest.raises(PowerError, match=r"idle baseline: lost after 0\.0 s of 5\.0 s: gone"):
+        measure_idle(meter, 5.0, NEVER_S, clock=fake_time.clock, sleep=fake_time.sleep)
+
+
+def test_trace(fake_time: SimpleNamespace) -> None:
+    with EnergyRecorder(
+        FakeMeter([1.0, 2.0, 3.0]), NEVER_S, clock=fake_time.clock, keep_trace=True
+    ) as recorder:
+        fake_time.now_s += 0.5
+        recorder.sample()
+        fake_time.now_s += 1.0
+    assert recorder.trace == [(0.0, 1.0), (0.5, 2.0), (1.5, 3.0)]
+    assert run(FakeMeter([1.0, 2.0]), fake_time, [1.0]).trace == []  # it would grow for days
+
+
+def test_monotonic_clock_that_steps_back(fake_time: SimpleNamespace) -> None:
+    summary = run(FakeMeter([2.0, 4.0, 6.0, 8.0]), fake_time, [1.0, -0.25, 2.0]).summary()
+    assert summary.energy_j == pytest.approx(3.0)  # what was before it stays
+    assert summary.duration_s == pytest.approx(1.0)
+    assert "LOST after 1.0 s of 2.8 s: fake: the clock stepped back by 0.25 s" in summary.detail
+
+
+@pytest.mark.parametrize(
+    ("step_s", "text"), [(-120.0, "set back by 120.0 s"), (3600.0, "set forward by 3600.0 s")]
+)
+def test_wall_clock_that_is_set(
+    step_s: float, text: str, fake_time: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    wall = SimpleNamespace(offset_s=1_795_161_600.0)
+    with EnergyRecorder(
+        FakeMeter([2.0] * 5),
+        NEVER_S,
+        clock=fake_time.clock,
+        wall=lambda: wall.offset_s + fake_time.now_s,
+    ) as recorder:
+        for offset_s in (0.0, step_s, 0.0):
+            fake_time.now_s += 1.0
+            wall.offset_s += offset_s
+            recorder.sample()
+        fake_time.now_s += 1.0
+    summary = recorder.summary()
+    assert summary.energy_j == pytest.approx(8.0)
+    assert summary.clock_step_s == pytest.approx(step_s)
+    assert summary.started_at == 1_795_161_600.0 + 1000.0
+    assert [text in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_wall_clock_that_runs_on(
+    fake_time: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run(FakeMeter([2.0] * 3), fake_time, [0.0, 0.0]).summary().clock_step_s == 0.0
+    assert caplog.records == []
+
+
+def test_reading_that_takes_its_time_counts_from_its_middle(fake_time: SimpleNamespace) -> None:
+    class Slow(FakeMeter):
+        def read_w(self) -> float:
+            fake_time.now_s += 0.2
+            return super().read_w()
+
+    summary = run(Slow([2.0, 4.0]), fake_time, [1.0]).summary()
+    assert summary.duration_s == pytest.approx(1.2)  # from the middle of one to that of the next
+    assert summary.energy_j == pytest.approx(3.0 * 1.2)
+
+
+def state(*throttled: str, **events: int) -> MachineState:
+    return MachineState({"cpu": 50.0}, {"cpu": 1500.0}, "performance", None, throttled, events)
+
+
+def test_clocks_and_throttling(fake_time: SimpleNamespace) -> None:
+    states = iter([state(core=1), state("Processor", core=3)])
+    with EnergyRecorder(
+        FakeMeter([1.0] * 2), NEVER_S, clock=fake_time.clock, read_state=lambda: next(states)
+    ) as recorder:
+        assert recorder.summary().throttled == ()  # so far
+    summary = recorder.summary()
+    assert summary.throttled == ("Processor", "core")
+    assert summary.before is not None
+    assert summary.after is not None
+    assert summary.after.events == {"core": 3}
+    assert run(FakeMeter([1.0] * 2), fake_time, [1.0]).summary().throttled is None
