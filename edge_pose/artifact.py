@@ -2,13 +2,15 @@
 
 The runtime guesses nothing: sizes, colours, normalisation and decoding are read from the manifest.
 The model file's SHA-256 is checked before any parser sees the file, and an artifact whose accuracy
-was never checked against its checkpoint is refused unless the caller trusts it.
+was never checked against its checkpoint is refused unless the caller trusts it. Where trusted keys
+are given, the signature is checked before anything else is read (see edge_pose.signature).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from edge_pose.lookup import suggestion
 from edge_pose.manifest import READABLE, SCHEMA, Manifest
 
 MANIFEST = "manifest.json"
+MANIFEST_LIMIT_BYTES = 1 << 20
+"""The longest manifest that is read; the shipped one has 7 kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,21 +43,49 @@ class Artifact:
     weights: bytes | None = None
 
 
-def load_artifact(model: str | Path = "default", *, trust_ungated: bool = False) -> Artifact:
-    """Load an artifact by the name of a shipped one, or from a folder.
+def load_artifact(
+    model: str | Path = "default",
+    *,
+    trust_ungated: bool = False,
+    trusted_keys: Sequence[Path] = (),
+) -> Artifact:
+    """Load an artifact by its name, shipped or pulled, or from a folder.
+
+    Args:
+        model: name, name and id as `edge-pose model list` shows them, or a folder.
+        trust_ungated: also load artifacts whose accuracy was never checked.
+        trusted_keys: public keys (PEM files, or folders of them); where there are any, a valid
+            signature by one of them is required.
 
     Raises:
-        ArtifactError: it is missing, damaged, altered, of an unknown schema, or was never gated.
+        ArtifactError: it is missing, damaged, altered, of an unknown schema, was never gated, or
+            is not signed by a trusted key.
     """
     folder = artifact_folder(model)
-    manifest = read_manifest(folder)
+    data = read_manifest_bytes(folder)
+    if trusted_keys:
+        from edge_pose.signature import require_signature
+        from edge_pose.signing_keys import read_public_keys
+
+        require_signature(folder, data, read_public_keys(trusted_keys))
+    manifest = parse_manifest(data, folder / MANIFEST)
     file = manifest.file
     content = _read(folder / file.name, file.sha256)
     weights = _read(folder / file.weights.name, file.weights.sha256) if file.weights else None
-    if not trust_ungated and (manifest.gate is None or not manifest.gate.passed):
-        why = "has no gate report" if manifest.gate is None else "failed its accuracy gate"
-        raise ArtifactError(f"{folder}: {why}, convert it again or pass --trust-ungated")
+    if not trust_ungated:
+        check_gate(manifest, folder)
     return Artifact(folder, manifest, content, weights)
+
+
+def check_gate(manifest: Manifest, where: object) -> None:
+    """Refuse an artifact that was not measured against its checkpoint, or was found worse.
+
+    Raises:
+        ArtifactError: the gate report is missing or a failed one.
+    """
+    if manifest.gate is None or not manifest.gate.passed:
+        why = "has no gate report" if manifest.gate is None else "failed its accuracy gate"
+        raise ArtifactError(f"{where}: {why}, convert it again or pass --trust-ungated")
 
 
 def _read(file: Path, sha256: str) -> bytes:
@@ -62,32 +94,43 @@ def _read(file: Path, sha256: str) -> bytes:
         data = file.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != sha256:
-        raise ArtifactError(
-            f"{file}: SHA-256 is {digest[:12]}…, the manifest says {sha256[:12]}…:"
-            " the file was damaged or changed, export it again"
-        )
+    check_hash(hashlib.sha256(data).hexdigest(), sha256, file)
     return data
 
 
-def artifact_folder(model: str | Path) -> Path:
-    """Return the folder of a shipped artifact's name, or the path itself.
+def check_hash(found: str, sha256: str, where: object) -> None:
+    """Compare the hash of a file with the manifest's.
 
     Raises:
-        ArtifactError: there is neither such a name nor such a folder.
+        ArtifactError: they differ.
     """
-    from edge_pose.models import shipped
+    if found != sha256:
+        raise ArtifactError(
+            f"{where}: SHA-256 is {found[:12]}…, the manifest says {sha256[:12]}…:"
+            " the file was damaged or changed, export it again"
+        )
 
-    names = shipped()
-    if str(model) in names:
-        return names[str(model)]
+
+def artifact_folder(model: str | Path) -> Path:
+    """Return the folder of a shipped or pulled artifact's name, or the path itself.
+
+    Raises:
+        ArtifactError: there is neither such a name nor such a folder, or several of the name.
+    """
+    from edge_pose.model_store import find, names
+
+    if (entry := find(str(model))) is not None:
+        return entry.folder
     folder = Path(model)
     if folder.is_dir():
         return folder
-    found = "a file" if folder.exists() else "neither a shipped model nor a folder"
-    hint = suggestion(str(model), names)
-    raise ArtifactError(f"model '{model}': {found}{hint} (shipped: {', '.join(sorted(names))})")
+    known = names()
+    found = "neither a shipped model nor a folder nor one that was pulled"
+    if folder.exists():
+        found = f"a file, for a packed artifact run: edge-pose model pull {folder}"
+    raise ArtifactError(
+        f"model '{model}': {found}{suggestion(str(model), known)} (known: {', '.join(known)})"
+    )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -96,23 +139,46 @@ def read_manifest(folder: Path) -> Manifest:
     Raises:
         ArtifactError: it is missing, not JSON, of an unknown schema or incomplete.
     """
+    return parse_manifest(read_manifest_bytes(folder), folder / MANIFEST)
+
+
+def read_manifest_bytes(folder: Path) -> bytes:
+    """Return the bytes of `folder/manifest.json`: what is hashed and signed.
+
+    Raises:
+        ArtifactError: it cannot be read or is too long for a manifest.
+    """
     file = folder / MANIFEST
     try:
-        values = json.loads(file.read_text("utf-8"))
+        with file.open("rb") as stream:
+            data = stream.read(MANIFEST_LIMIT_BYTES + 1)
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ArtifactError(f"{file}: not valid JSON: {error}") from None
+    if len(data) > MANIFEST_LIMIT_BYTES:
+        raise ArtifactError(f"{file}: longer than {MANIFEST_LIMIT_BYTES} bytes, not a manifest")
+    return data
+
+
+def parse_manifest(data: bytes, where: object) -> Manifest:
+    """Validate the bytes of a manifest; `where` is named in errors.
+
+    Raises:
+        ArtifactError: not JSON, of an unknown schema or incomplete.
+    """
+    try:
+        values = json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # the latter: [[[[… by the thousands
+        raise ArtifactError(f"{where}: not valid JSON: {error}") from None
     found = values.get("schema") if isinstance(values, dict) else None
     if found not in READABLE:
         raise ArtifactError(
-            f"{file}: schema {found!r} is not known here, expected '{SCHEMA}':"
+            f"{where}: schema {repr(found)[:60]} is not known here, expected '{SCHEMA}':"
             " export the model again or update edge_pose"
         )
     try:
         return Manifest.model_validate(values)
     except ValidationError as error:
-        raise ArtifactError(f"{file}: {first_error(error)}") from None
+        raise ArtifactError(f"{where}: {first_error(error)}") from None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

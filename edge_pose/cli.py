@@ -10,7 +10,10 @@ from typing import Any
 
 import click
 
+from edge_pose.cli_devices import devices_command
 from edge_pose.cli_listen import listen_command
+from edge_pose.cli_model import list_command, model_group
+from edge_pose.cli_power import power_command
 from edge_pose.command_line import (
     INTERRUPTED,
     common_options,
@@ -30,7 +33,11 @@ def cli(verbose: int) -> None:
     set_up_logging(verbose)
 
 
+cli.add_command(devices_command)
 cli.add_command(listen_command)
+cli.add_command(model_group)
+cli.add_command(list_command, "models")  # its name before there was a group
+cli.add_command(power_command)
 
 
 @cli.command("run")
@@ -39,12 +46,16 @@ cli.add_command(listen_command)
     "--config", type=click.Path(path_type=Path), envvar="EDGE_POSE_CONFIG", help="TOML file."
 )
 @click.option("--model", help="Name of a shipped artifact, or an artifact folder.")
-@click.option("--backend", help="Inference runtime; the artifact's own by default.")
+@click.option("--detector", help="Artifact that finds people for a top-down model.")
+@click.option("--backend", help="Inference runtime: onnxruntime, openvino or tflite.")
 @click.option("--threads", type=int, help="Inference threads; 0 leaves one core to capture.")
+@click.option("--inference-device", help="What to run on: CPU, CUDA, GPU, AUTO:NPU,CPU, EDGETPU…")
+@click.option("--strict", is_flag=True, default=None, help="Fail where that is not there.")
+@click.option("--compile-cache", metavar="FOLDER", help='For compiled models; "off" for none.')
 @click.option("--device", help="Name of this device in topics.")
 @click.option("--camera", help="Name of this camera in topics.")
-@click.option("--profile", help="Device profile, for the power estimate.")
-@click.option("--power", help="Power meter: auto, rapl or estimate.")
+@click.option("--profile", help="Device profile: runtime and power.")
+@click.option("--power", metavar="NAME[:OPTIONS]", help="Power meter; see `edge-pose power`.")
 @click.option("--mqtt", "broker", metavar="URL", help="mqtt[s]://[user@]host[:port]")
 @click.option("--jsonl", help="Write the messages to this file, one per line.")
 @click.option("--video", help="Write the annotated video to this file.")
@@ -52,6 +63,7 @@ cli.add_command(listen_command)
 @click.option("--realtime/--as-fast-as-possible", default=None, help="How files are played.")
 @click.option("--smooth/--no-smooth", default=None, help="One-Euro filter on keypoints.")
 @click.option("--trust-ungated", is_flag=True, default=None, help="Run unchecked artifacts too.")
+@click.option("--trusted-key", "trusted_keys", help="Public key or folder: only what it signed.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any key: tracking.patience=10"
 )
@@ -135,43 +147,6 @@ def _print_config(config: RunConfig, *, as_json: bool) -> None:
     import tomli_w
 
     click.echo(tomli_w.dumps(values), nl=False)
-
-
-@cli.command("models")
-@click.option("--json", "as_json", is_flag=True, help="As JSON on stdout.")
-def models_command(as_json: bool) -> None:
-    """List the artifacts that come with edge_pose."""
-    from edge_pose.artifact import read_manifest
-    from edge_pose.models import DEFAULT, shipped
-
-    rows = []
-    for name, folder in shipped().items():
-        if name == "default":
-            continue
-        manifest = read_manifest(folder)
-        gate = manifest.gate
-        rows.append(
-            {
-                "name": name,
-                "default": name == DEFAULT,
-                "precision": manifest.file.precision,
-                "input_size": list(manifest.input.size),
-                "params": manifest.origin.params,
-                "macs": manifest.origin.macs,
-                "size_bytes": manifest.file.size_bytes,
-                "accuracy": gate.artifact_accuracy if gate else None,
-                "metric": f"{gate.metric}, {gate.dataset}, n = {gate.n_persons}" if gate else None,
-            }
-        )
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        mark = " (default)" if row["default"] else ""
-        click.echo(
-            f"{row['name']}{mark}: {row['accuracy']} {row['metric']},"
-            f" {row['size_bytes'] / 1e6:.1f} MB, {row['macs'] / 1e9:.2f} GMAC"  # type: ignore[operator]
-        )
 
 
 @cli.command("demo")

@@ -25,13 +25,16 @@ else:
 
 ENV_PREFIX = "EDGE_POSE_"
 # Variables of this project that are not configuration keys.
-ENV_OTHER = frozenset({"EDGE_POSE_DATA", "EDGE_POSE_CONFIG"})
+ENV_OTHER = frozenset(
+    {"EDGE_POSE_DATA", "EDGE_POSE_PEERS", "EDGE_POSE_CONFIG", "EDGE_POSE_KEY_PASSPHRASE"}
+)
 RULE = "value_error"  # pydantic's type of the ValueErrors that the models below raise
 # What counts as seen: the same for the API and for a run.
 MIN_KEYPOINT_SCORE = 0.3
 ACQUIRE_SCORE = 0.45
 CROP_PADDING = 1.4
 NAME_PATTERN = r"^[A-Za-z0-9_.-]{1,64}$"
+DEVICE_PATTERN = r"^[A-Za-z0-9_.:,]{1,64}$"
 
 
 class Section(BaseModel):
@@ -73,7 +76,7 @@ class MqttConfig(Section):
 
 
 class TrackingConfig(Section):
-    """Following one person from frame to frame without a detector."""
+    """Following people from frame to frame."""
 
     enabled: bool = Field(True, description="false searches every frame from scratch")
     min_score: float = Field(0.35, ge=0, le=1, description="below this the person counts as lost")
@@ -85,6 +88,10 @@ class TrackingConfig(Section):
     )
     patience: int = Field(5, ge=0, description="frames a weak person is still looked for in place")
     search_crops: int = Field(4, ge=1, le=32, description="crops tried per frame while searching")
+    max_people: int | None = Field(
+        None, ge=1, le=100, description="default 1; with a detector or a bottom-up model 10"
+    )
+    detect_every: int = Field(10, ge=1, description="frames between two looks of the detector")
 
 
 class SmoothingConfig(Section):
@@ -105,11 +112,29 @@ class RunConfig(Section):
     )
     camera: str = Field("camera0", pattern=NAME_PATTERN, description="name used in topics")
     source: str = Field("0", description="camera index, video file, folder, glob or 'synthetic'")
-    model: str = Field("default", description="name of a shipped artifact, or an artifact folder")
-    backend: str | None = Field(None, description="default: the one the artifact names")
-    threads: int = Field(0, ge=0, le=1024, description="inference threads; 0 leaves one core free")
+    model: str = Field(
+        "default", description="name of a shipped or pulled artifact, or an artifact folder"
+    )
+    detector: str | None = Field(
+        None, description="person detector: name of an artifact, or its folder"
+    )
+    backend: str | None = Field(
+        None, description="inference runtime; default: the profile's where it fits, or the model's"
+    )
+    threads: int = Field(
+        0, ge=0, le=1024, description="inference threads; 0: the profile's, or leave one core free"
+    )
+    inference_device: str | None = Field(
+        None, pattern=DEVICE_PATTERN, description="what to run on, such as CPU, GPU, AUTO:NPU,CPU"
+    )
+    strict: bool = Field(False, description="fail where a runtime or device is not there")
+    compile_cache: Path | None = Field(
+        None, description="folder for compiled models; default: the user's; 'off' for none"
+    )
     profile: str = Field("auto", description="device profile; 'auto' takes the generic one")
-    power: str = Field("auto", description="power meter; 'auto' measures where it can")
+    power: str = Field(
+        "auto", description="meter, as `edge-pose power` lists them; 'auto' measures where it can"
+    )
     jsonl: Path | None = Field(None, description="write every pose message to this file")
     video: Path | None = Field(None, description="write the annotated video to this file")
     overwrite: bool = Field(True, description="replace output files that exist")
@@ -123,6 +148,9 @@ class RunConfig(Section):
         MIN_KEYPOINT_SCORE, ge=0, le=1, description="drawn and boxed above this"
     )
     trust_ungated: bool = Field(False, description="run artifacts that never passed the gate")
+    trusted_keys: Path | None = Field(
+        None, description="public key, or folder of them: run only what one of them signed"
+    )
     mqtt: MqttConfig = Field(default_factory=lambda: MqttConfig())
     tracking: TrackingConfig = Field(default_factory=lambda: TrackingConfig())
     smoothing: SmoothingConfig = Field(default_factory=lambda: SmoothingConfig())

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend
-from edge_pose.backends.base import Backend
+from edge_pose.backends.base import CPU, Backend
+from edge_pose.backends.cache import cache_root
 from edge_pose.config import ACQUIRE_SCORE, CROP_PADDING, MIN_KEYPOINT_SCORE
-from edge_pose.decoding.heatmap import decode_heatmaps
+from edge_pose.decoding.heatmap import decode_heatmaps, split_keypoints
 from edge_pose.errors import UsageError
 from edge_pose.preprocess import (
     Region,
@@ -26,8 +29,12 @@ from edge_pose.search import search_regions, without_duplicates
 from edge_pose.skeleton import KeypointFormat
 from edge_pose.types import FloatArray, Image, Pose
 
+if TYPE_CHECKING:
+    from edge_pose.detector import PersonDetector
+
 REFINEMENTS = 2  # a coarse crop may show half of a person, the first closer look the rest
 CANDIDATE_FACTOR = 0.5  # a coarse crop with this share of the wanted score is worth a closer look
+DETECTED_PADDING = 1.25  # crop side over the longer side of a detector's box, as in training
 
 
 class Stopwatch:
@@ -67,6 +74,8 @@ class Estimator:
         min_keypoint_score: keypoints above it span the box.
         min_score: people below it are not returned by a call.
         padding: crop side over the longer side of the box around the keypoints.
+        detector: says where people are; without one a search looks everywhere. The estimator
+            closes it.
     """
 
     def __init__(
@@ -77,8 +86,10 @@ class Estimator:
         min_keypoint_score: float = MIN_KEYPOINT_SCORE,
         min_score: float = ACQUIRE_SCORE,
         padding: float = CROP_PADDING,
+        detector: PersonDetector | None = None,
     ) -> None:
         self.padding = padding
+        self.detector = detector
         self.manifest = artifact.manifest
         self.backend = backend
         self.min_keypoint_score = min_keypoint_score
@@ -109,13 +120,33 @@ class Estimator:
     def search(self, image: Image, stopwatch: Stopwatch | None = None) -> list[Pose]:
         """Search a whole picture, as a call does, and time the stages."""
         check_image(image)
-        found: list[Pose] = []
+        if self.detector is not None:
+            found = [self.estimate(image, r, stopwatch) for r in self.detect(image, stopwatch)]
+            found = [pose for pose in found if pose.score >= self.min_score]
+            return without_duplicates(found, self.keypoint_format)
+        found = []
         for region in search_regions(image.shape[1], image.shape[0], self.input_size):
             pose = self.estimate(image, region, stopwatch)
             if pose.score >= CANDIDATE_FACTOR * self.min_score:
                 found.append(self.refine(image, pose, stopwatch))
         found = [pose for pose in found if pose.score >= self.min_score]
         return without_duplicates(found, self.keypoint_format)
+
+    def detect(self, image: Image, stopwatch: Stopwatch | None = None) -> Iterator[Region]:
+        """Yield the regions of the people whom the detector finds, best score first.
+
+        Args:
+            image: (H, W, 3) uint8 BGR.
+            stopwatch: receives the stage "detect".
+
+        Raises:
+            UsageError: there is no detector.
+        """
+        if self.detector is None:
+            raise UsageError(f"model {self.manifest.name}: has no detector, load it with one")
+        boxes, _ = self.detector(image, stopwatch)
+        for box in boxes:
+            yield bbox_region(box, self.input_size, DETECTED_PADDING)
 
     def refine(self, image: Image, pose: Pose, stopwatch: Stopwatch | None = None) -> Pose:
         """Look again at crops that fit the pose, as long as it gets better; return the best."""
@@ -143,10 +174,13 @@ class Estimator:
             matrix = region_affine(region, self.input_size)
             tensor = to_tensor(crop(image, matrix, self.input_size)[None], self._spec)
         with watch.time("infer"):
-            heatmaps = self.backend.run(tensor)[0]
+            output = self.backend.run(tensor)[0]
         with watch.time("decode"):
             decoder = self._decoder
-            keypoints, scores = decode_heatmaps(heatmaps, decoder.stride, decoder.kind)
+            if decoder.name == "keypoints":
+                keypoints, scores = split_keypoints(output)
+            else:
+                keypoints, scores = decode_heatmaps(output, decoder.stride, decoder.kind)
             source = apply_affine(keypoints[0], invert_affine(matrix))
             return self._pose(source, scores[0])
 
@@ -157,10 +191,14 @@ class Estimator:
         region = Region((width / 2, height / 2), (float(width), float(height)))
         for _ in range(runs):
             self.estimate(gray, region)
+        if self.detector is not None:
+            self.detector.warm_up(runs)
 
     def close(self) -> None:
-        """Release the runtime."""
+        """Release the runtime, and the detector's."""
         self.backend.close()
+        if self.detector is not None:
+            self.detector.close()
 
     def __enter__(self) -> Estimator:
         return self
@@ -191,35 +229,108 @@ def check_image(image: Image) -> None:
 
 
 def load(
-    model: str | Path = "default",
+    model: str | Path | Artifact = "default",
     *,
     backend: str | None = None,
+    device: str = CPU,
     threads: int = 0,
+    strict: bool = False,
+    cache: str | Path | None = None,
     trust_ungated: bool = False,
+    trusted_keys: Sequence[Path] = (),
     min_keypoint_score: float = MIN_KEYPOINT_SCORE,
     min_score: float = ACQUIRE_SCORE,
     padding: float = CROP_PADDING,
+    detector: PersonDetector | None = None,
 ) -> Estimator:
-    """Load an artifact into a runtime.
+    """Load an artifact into a runtime: an Estimator, of bottom-up models a BottomUpEstimator.
 
     Args:
-        model: name of a shipped artifact, or an artifact folder.
+        model: name of a shipped artifact, an artifact folder, or what `load_artifact` returned.
         backend: runtime; the one that the artifact was made for by default.
+        device: what to run on, in the runtime's words: "CPU" everywhere, "CUDA" or "TENSORRT" with
+            onnxruntime, "GPU", "NPU" or "AUTO:NPU,CPU" with openvino, "EDGETPU" with tflite.
         threads: inference threads; 0 leaves one core to capture.
+        strict: a device that is not there is an error; otherwise the CPU is taken, with a warning.
+        cache: folder for what runtimes compile; the user's cache folder by default, "off" for none.
         trust_ungated: also run artifacts whose accuracy was never checked.
+        trusted_keys: public keys (PEM files, or folders of them): only what one of them signed.
         min_keypoint_score: keypoints above it span the box.
         min_score: people below it are not returned.
         padding: crop side over the longer side of the box around the keypoints.
+        detector: says a top-down model where people are, see `load_detector`.
 
     Raises:
         ArtifactError: the artifact is missing, damaged or not trusted.
         BackendError: the runtime is missing or refuses the model.
+        UsageError: the runtime or its device is unknown, the model finds no keypoints, or it takes
+            no detector.
     """
-    artifact = load_artifact(model, trust_ungated=trust_ungated)
+    if not isinstance(model, Artifact):
+        model = load_artifact(model, trust_ungated=trust_ungated, trusted_keys=trusted_keys)
+    artifact, root = model, cache_root(cache)
+    check_task(artifact, detector=detector is not None)
+    opened = open_backend(artifact, backend, threads, device=device, strict=strict, cache=root)
+    if artifact.manifest.task == "bottom_up":
+        from edge_pose.bottom_up import BottomUpEstimator
+
+        return BottomUpEstimator(
+            artifact,
+            opened,
+            min_keypoint_score=min_keypoint_score,
+            min_score=min_score,
+            padding=padding,
+        )
     return Estimator(
         artifact,
-        open_backend(artifact, backend, threads),
+        opened,
         min_keypoint_score=min_keypoint_score,
         min_score=min_score,
         padding=padding,
+        detector=detector,
     )
+
+
+def check_task(artifact: Artifact, *, detector: bool) -> None:
+    """Make sure that an artifact finds keypoints, and that a detector beside it is of use.
+
+    Raises:
+        UsageError: it does not, or it is not.
+    """
+    manifest = artifact.manifest
+    if manifest.task == "detector":
+        raise UsageError(
+            f"model {manifest.name}: is a person detector, it finds boxes and no keypoints:"
+            " give it as --detector beside a top-down model"
+        )
+    if detector and manifest.task != "top_down":
+        raise UsageError(
+            f"model {manifest.name}: finds everybody by itself, leave the detector out"
+        )
+
+
+def load_detector(
+    model: str | Path | Artifact,
+    *,
+    backend: str | None = None,
+    device: str = CPU,
+    threads: int = 0,
+    strict: bool = False,
+    cache: str | Path | None = None,
+    trust_ungated: bool = False,
+) -> PersonDetector:
+    """Load a detector's artifact into a runtime; the arguments are those of `load`.
+
+    Raises:
+        ArtifactError: the artifact is missing, damaged or not trusted.
+        BackendError: the runtime is missing or refuses the model.
+        UsageError: the runtime or its device is unknown, or the artifact is no detector's.
+    """
+    from edge_pose.detector import PersonDetector, check_detector
+
+    if not isinstance(model, Artifact):
+        model = load_artifact(model, trust_ungated=trust_ungated)
+    check_detector(model)
+    root = cache_root(cache)
+    opened = open_backend(model, backend, threads, device=device, strict=strict, cache=root)
+    return PersonDetector(model, opened)

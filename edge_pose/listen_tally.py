@@ -99,6 +99,8 @@ class Tally:
             nobody = "online" not in self.devices.values()
             self.gone_offline = nobody and not received.retained
             return
+        if kind == "edge_pose.power/1":  # of a plug: it knows no cameras
+            return
         camera = self.cameras.setdefault(f"{message['device']}/{message['camera']}", CameraTally())
         if kind == "edge_pose.poses/1":
             camera.add(message, now_s)

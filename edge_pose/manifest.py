@@ -193,6 +193,7 @@ class Gate(_Table):
     limit_drift_px: float | None = Field(None, description="largest p95 that passes, input px")
     argmax_agreement: float = Field(ge=0, le=1, description="keypoints within one heatmap px")
     min_agreement: float | None = Field(None, description="lowest agreement that passes")
+    map_correlation: float | None = Field(None, description="mean over the maps of both; 1: equal")
     per_group: dict[str, float | None] = Field(default_factory=dict)
     per_joint: dict[str, Drift] = Field(default_factory=dict)
     output_range: dict[str, tuple[float, float]] = Field(
@@ -201,6 +202,29 @@ class Gate(_Table):
     parts: tuple[GatePart, ...] = ()
     reasons: tuple[str, ...] = Field((), description="limits that were missed")
     data_sha256: str = Field("", description="over annotations and pictures that were measured on")
+
+    @property
+    def stated(self) -> GatePart:
+        """The accuracy to quote and to compare: one data set's by its own metric.
+
+        AP where it was measured, else MPII's PCKh, else the first data set's figure; all of them
+        together where the report tells no parts.
+        """
+        by_metric = sorted(
+            self.parts,
+            key=lambda p: (not p.metric.startswith("AP"), not p.metric.startswith("PCKh")),
+        )
+        return (
+            by_metric[0]
+            if by_metric
+            else GatePart(
+                dataset=self.dataset,
+                metric=self.metric,
+                n_persons=self.n_persons,
+                checkpoint_accuracy=self.checkpoint_accuracy,
+                artifact_accuracy=self.artifact_accuracy,
+            )
+        )
 
 
 class Attempt(_Table):

@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.errors import PublisherError
 from edge_pose.types import FrameResult, Pose, utc_now
+
+if TYPE_CHECKING:  # listeners read messages without any runtime
+    from edge_pose.backends.base import Runtime
 
 DeviceState: TypeAlias = Literal["online", "offline"]
 CameraState: TypeAlias = Literal["running", "stale", "no_source", "paused"]
@@ -38,6 +41,7 @@ class MessageContext:
         model_sha256: hash of the model file, 64 hexadecimal digits.
         keypoint_format: "mpii16", "coco17", …
         version: version of edge_pose.
+        runtime: what the model runs in; None where that is not told.
     """
 
     device: str
@@ -46,6 +50,7 @@ class MessageContext:
     model_sha256: str
     keypoint_format: str
     version: str
+    runtime: Runtime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ def status_message(
     context: MessageContext, state: DeviceState, at: datetime | None = None
 ) -> JsonObject:
     """Build one `edge_pose.status/1` message."""
-    return {
+    message: JsonObject = {
         "schema": "edge_pose.status/1",
         "device": context.device,
         "state": state,
@@ -100,6 +105,9 @@ def status_message(
         "model": _model(context),
         "at": rfc3339(at or utc_now()),
     }
+    if context.runtime is not None:
+        message["runtime"] = asdict(context.runtime)
+    return message
 
 
 def state_message(

@@ -7,14 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
-from edge_pose.config import RunConfig
+from edge_pose.bottom_up import BottomUpEstimator
+from edge_pose.config import RunConfig, TrackingConfig
 from edge_pose.estimator import Estimator, Stopwatch
 from edge_pose.frame_queue import FrameQueue
 from edge_pose.smoothing import KeypointSmoother
 from edge_pose.sources.base import Source
 from edge_pose.tracking import PersonTracker
+from edge_pose.tracking_people import CrowdTracker, PeopleTracker
 from edge_pose.types import Frame, FrameResult, Image, Pose
 
+MANY_PEOPLE = 10  # followed at most, where all can be found and nobody says otherwise
 STALE_S = 2.0  # a live source that says nothing for so long counts as stale
 
 FindPoses: TypeAlias = Callable[[Image, Stopwatch], list[Pose]]
@@ -48,7 +51,7 @@ class Pipeline:
         self._smooth = KeypointSmoother(config.smoothing, config.min_keypoint_score)
         self._search: FindPoses = estimator.search
         self._follow: FindPoses = (
-            PersonTracker(estimator, config.tracking) if config.tracking.enabled else self._search
+            _tracker(estimator, config.tracking) if config.tracking.enabled else self._search
         )
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -102,3 +105,14 @@ class Pipeline:
         stage_s = {"capture": frame.capture_s, **watch.stage_s}
         latency_s = time.monotonic() - frame.captured_s
         return FrameResult(frame, tuple(poses), stage_s, latency_s, dropped)
+
+
+def _tracker(estimator: Estimator, config: TrackingConfig) -> FindPoses:
+    """Return what follows people with this kind of model."""
+    if isinstance(estimator, BottomUpEstimator):
+        return CrowdTracker(estimator, config, config.max_people or MANY_PEOPLE)
+    if estimator.detector is not None:
+        return PeopleTracker(estimator, config, config.max_people or MANY_PEOPLE)
+    if (config.max_people or 1) > 1:
+        return PeopleTracker(estimator, config, config.max_people or 1)
+    return PersonTracker(estimator, config)

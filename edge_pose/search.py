@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_pose.preprocess import Region, fit_region
 from edge_pose.skeleton import KeypointFormat
-from edge_pose.types import Pose
+from edge_pose.types import FloatArray, Pose
 
 # Sides of the searched squares over the shorter side of the picture. Networks are trained with
 # people that fill between 0.3 and all of the crop, so these two cover people from about a fifth of
@@ -59,6 +59,14 @@ def oks(a: Pose, b: Pose, keypoint_format: KeypointFormat) -> float:
     variance = (2 * np.array(keypoint_format.sigmas)) ** 2
     distance = ((a.keypoints - b.keypoints) ** 2).sum(axis=1)
     return float(np.exp(-distance / (2 * area * variance)).mean())
+
+
+def box_iou(a: FloatArray, b: FloatArray) -> float:
+    """Return the intersection over union of two (4,) boxes, x1 y1 x2 y2, in [0, 1]."""
+    low, high = np.maximum(a[:2], b[:2]), np.minimum(a[2:], b[2:])
+    shared = float(np.maximum(high - low, 0).prod())
+    union = float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared
+    return shared / union if union > 0 else 0.0
 
 
 def without_duplicates(poses: Sequence[Pose], keypoint_format: KeypointFormat) -> list[Pose]:

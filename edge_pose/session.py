@@ -12,9 +12,9 @@ from pathlib import Path
 from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
 from edge_pose.errors import EdgePoseError, SourceError, UsageError
-from edge_pose.estimator import Estimator, load
 from edge_pose.figures import RunFigures
 from edge_pose.handover import Handover
+from edge_pose.loaded_model import LoadedModel, load_model
 from edge_pose.messages import CameraState, MessageContext, poses_message, state_message
 from edge_pose.pipeline import Pipeline
 from edge_pose.power import EnergyRecorder, PowerSummary, open_meter
@@ -49,13 +49,15 @@ def run(
     """
     stop = stop or threading.Event()
     with ExitStack() as stack:
-        estimator = stack.enter_context(load_estimator(config))
+        profile = load_profile(config.profile)
+        model = load_model(config, profile)
+        stack.enter_context(model.estimator)
         source = stack.enter_context(open_source(config.source, realtime=config.realtime))
-        meter = stack.enter_context(closing(open_meter(config.power, load_profile(config.profile))))
-        session = _Session(config, estimator, source)
+        meter = stack.enter_context(closing(open_meter(config.power, profile)))
+        session = _Session(config, model, source)
         stack.callback(session.close)  # whatever happens, files are finished and the broker told
         session.open()
-        estimator.warm_up()
+        model.warm_up()
         with EnergyRecorder(meter) as energy:
             session.loop(stop, on_result, energy)
         power = energy.summary()
@@ -83,10 +85,12 @@ def stream(
     """
     values = {"source": str(source), "model": str(model), **options}
     config = load_config(flags=values, env={})
+    loaded = load_model(config)
     with (
-        load_estimator(config) as estimator,
+        loaded.estimator as estimator,
         open_source(config.source, realtime=config.realtime) as opened,
     ):
+        loaded.warm_up()
         yield from Pipeline(opened, estimator, config, stop=stop)
 
 
@@ -104,30 +108,13 @@ def check_outputs(config: RunConfig) -> None:
                 raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
 
 
-def load_estimator(config: RunConfig) -> Estimator:
-    """Load the artifact that a run's configuration names, as the run does.
-
-    Raises:
-        ArtifactError: the artifact is missing, damaged or not trusted.
-        BackendError: the runtime is missing or refuses the model.
-    """
-    return load(
-        config.model,
-        backend=config.backend,
-        threads=config.threads or load_profile(config.profile).runtime.threads,
-        trust_ungated=config.trust_ungated,
-        min_keypoint_score=config.min_keypoint_score,
-        min_score=config.tracking.acquire_score,
-        padding=config.tracking.padding,
-    )
-
-
 class _Session:
     """The publishers and figures of one run."""
 
-    def __init__(self, config: RunConfig, estimator: Estimator, source: Source) -> None:
-        manifest = estimator.manifest
-        self.config, self.estimator, self.source = config, estimator, source
+    def __init__(self, config: RunConfig, model: LoadedModel, source: Source) -> None:
+        manifest = model.estimator.manifest
+        self.config, self.model, self.source = config, model, source
+        self.estimator = model.estimator
         self.context = MessageContext(
             device=config.device,
             camera=config.camera,
@@ -135,6 +122,7 @@ class _Session:
             model_sha256=manifest.file.sha256,
             keypoint_format=manifest.keypoint_format.name,
             version=__version__,
+            runtime=model.runtime,
         )
         self.publishers: list[Publisher] = []
         self.reports: list[PublisherReport] = []
@@ -252,6 +240,9 @@ class _Session:
             manifest=self.estimator.manifest,
             source=public_uri(self.config.source),
             device=self.config.device,
+            runtime=self.model.runtime,
+            load_s=self.model.load_s,
+            warm_up_s=self.model.warm_up_s,
             frames=figures.frames,
             frames_with_people=figures.frames_with_people,
             dropped=figures.dropped,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -51,6 +51,8 @@ class Subscriber:
         config: broker and credentials.
         topics: topic filters.
         open_s: how long one attempt to connect may take.
+        judge: examines a message, `judge(topic, payload, retained=…)`; against the schemas by
+            default.
 
     Attributes:
         ever_connected: True once the broker has answered.
@@ -61,10 +63,17 @@ class Subscriber:
         UsageError: a topic filter is wrong.
     """
 
-    def __init__(self, config: MqttConfig, topics: Sequence[str], open_s: float = OPEN_S) -> None:
+    def __init__(
+        self,
+        config: MqttConfig,
+        topics: Sequence[str],
+        open_s: float = OPEN_S,
+        judge: Callable[..., Received] | None = None,
+    ) -> None:
         for topic_filter in topics:
             check_filter(topic_filter)
         self._topics = tuple(topics)
+        self._judge = judge or examine
         self._received: collections.deque[Received] = collections.deque()
         self._link = MqttLink(config, open_s)
         self._link.on_message = self._on_message
@@ -149,9 +158,8 @@ class Subscriber:
     def _on_message(self, message: MQTTMessage) -> None:
         if not message.payload or is_control(message.topic):
             return  # an empty message deletes a retained one
-        self._received.append(
-            examine(message.topic, bytes(message.payload), retained=message.retain)
-        )
+        payload = bytes(message.payload)
+        self._received.append(self._judge(message.topic, payload, retained=message.retain))
 
 
 def is_control(topic: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from edge_pose.backends.base import Runtime
 from edge_pose.errors import EdgePoseError
 from edge_pose.manifest import Manifest
 from edge_pose.metrics.latency import LatencySummary
@@ -33,6 +34,9 @@ class RunSummary:
     """Figures of one run.
 
     Attributes:
+        runtime: what the model ran in.
+        load_s: reading, checking and compiling the artifact.
+        warm_up_s: the first runs of the model, which are part of no frame.
         frames: results published.
         frames_with_people: of those, with at least one person.
         dropped: frames that the source or the queue dropped.
@@ -52,6 +56,9 @@ class RunSummary:
     model: str
     source: str
     device: str
+    runtime: Runtime
+    load_s: float
+    warm_up_s: float
     frames: int
     frames_with_people: int
     dropped: int
@@ -66,6 +73,11 @@ class RunSummary:
     outcome: str
     error: str | None
 
+    @property
+    def start_up(self) -> str:
+        """What happened before the first frame, as text."""
+        return f"loaded in {self.load_s:.2f} s, warmed up in {self.warm_up_s:.2f} s"
+
     def to_json(self) -> dict[str, object]:
         """Return plain JSON values."""
         return asdict(self)
@@ -76,6 +88,9 @@ def summarize(
     manifest: Manifest,
     source: str,
     device: str,
+    runtime: Runtime,
+    load_s: float,
+    warm_up_s: float,
     frames: int,
     frames_with_people: int,
     dropped: int,
@@ -91,13 +106,17 @@ def summarize(
     gate = manifest.gate
     accuracy = None
     if gate is not None:
-        accuracy = Accuracy(gate.metric, gate.artifact_accuracy, gate.dataset, gate.n_persons)
+        part = gate.stated
+        accuracy = Accuracy(part.metric, part.artifact_accuracy, part.dataset, part.n_persons)
     outcome = "failed" if error else "interrupted" if interrupted else "finished"
     return RunSummary(
         schema=SCHEMA,
         model=manifest.name,
         source=source,
         device=device,
+        runtime=runtime,
+        load_s=load_s,
+        warm_up_s=warm_up_s,
         frames=frames,
         frames_with_people=frames_with_people,
         dropped=dropped,
@@ -137,6 +156,7 @@ def _run_rows(summary: RunSummary) -> list[tuple[str, str]]:
     people = f"a person in {summary.frames_with_people}, {summary.dropped} dropped"
     rows = [
         ("model", summary.model),
+        ("runtime", f"{summary.runtime} ({summary.start_up})"),
         ("frames", f"{summary.frames} in {summary.duration_s:.2f} s, {people}"),
         ("FPS", f"{summary.fps:.1f} (capture, decoding and publishing included)"),
     ]

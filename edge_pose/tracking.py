@@ -35,7 +35,7 @@ class PersonTracker:
         self._region: Region | None = None
         self._weak = 0
         self._id = 0
-        self._next_search = 0
+        self._sweep = Sweep(estimator, config)
 
     def __call__(self, image: Image, stopwatch: Stopwatch) -> list[Pose]:
         """Return the followed person, or an empty list while nobody is found.
@@ -53,7 +53,7 @@ class PersonTracker:
             other = self._search(image, stopwatch, wanted)
             if other is not None:
                 return self._follow(other, new=not self._same(pose, other))
-        if pose.score >= self._config.min_score and _inside(pose, image):
+        if pose.score >= self._config.min_score and inside(pose, image):
             return self._follow(pose)
         self._weak += 1
         if self._weak > self._config.patience:
@@ -62,40 +62,63 @@ class PersonTracker:
 
     def reset(self) -> None:
         """Forget the person and search from the next frame on."""
-        self._region, self._weak, self._next_search = None, 0, 0
+        self._region, self._weak = None, 0
+        self._sweep.restart()
 
     def _same(self, a: Pose, b: Pose) -> bool:
         return oks(a, b, self._estimator.keypoint_format) >= SAME_PERSON_OKS
 
     def _follow(self, pose: Pose, *, new: bool = False) -> list[Pose]:
-        size = self._estimator.input_size
-        region = bbox_region(pose.bbox_xyxy, size, self._estimator.padding)
         if new:
             self._id += 1
-        elif self._region is not None:
-            floor = self._region.size[0] * SHRINK
-            if region.size[0] < floor:
-                region = fit_region(region.center, (floor, floor), size)
-        self._region, self._weak = region, 0
+        self._region = next_region(pose, None if new else self._region, self._estimator)
+        self._weak = 0
         return [replace(pose, id=self._id)]
 
     def _search(self, image: Image, stopwatch: Stopwatch, min_score: float) -> Pose | None:
-        """Try the next few regions and look closer at whoever seems to be there.
+        """Return the largest person with the wanted score, who is most likely the nearest one."""
+        return max(self._sweep(image, stopwatch, min_score), key=_longer_side, default=None)
 
-        Returns the largest person with the wanted score, who is most likely the nearest one.
-        """
+
+class Sweep:
+    """Searches a picture, a few regions per frame, and goes round.
+
+    Args:
+        estimator: finds keypoints in a region.
+        config: how many regions.
+    """
+
+    def __init__(self, estimator: Estimator, config: TrackingConfig) -> None:
+        self._estimator, self._crops = estimator, config.search_crops
+        self._next = 0
+
+    def __call__(self, image: Image, stopwatch: Stopwatch, min_score: float) -> list[Pose]:
+        """Try the next few regions and look closer at whoever seems to be there."""
         regions = search_regions(image.shape[1], image.shape[0], self._estimator.input_size)
-        first = self._next_search % len(regions)
-        turn = (regions + regions)[first : first + min(self._config.search_crops, len(regions))]
-        self._next_search = first + len(turn)
+        first = self._next % len(regions)
+        turn = (regions + regions)[first : first + min(self._crops, len(regions))]
+        self._next = first + len(turn)
         seen = [self._estimator.estimate(image, region, stopwatch) for region in turn]
         seen = [pose for pose in seen if pose.score >= CANDIDATE_FACTOR * min_score]
         people = [
             self._estimator.refine(image, pose, stopwatch)
             for pose in without_duplicates(seen, self._estimator.keypoint_format)
         ]
-        people = [pose for pose in people if pose.score >= min_score and _inside(pose, image)]
-        return max(people, key=_longer_side, default=None)
+        return [pose for pose in people if pose.score >= min_score and inside(pose, image)]
+
+    def restart(self) -> None:
+        """Begin with the first region again."""
+        self._next = 0
+
+
+def next_region(pose: Pose, before: Region | None, estimator: Estimator) -> Region:
+    """Return where to look for a person in the next frame; `before` is the region of this one."""
+    size = estimator.input_size
+    region = bbox_region(pose.bbox_xyxy, size, estimator.padding)
+    if before is not None and region.size[0] < before.size[0] * SHRINK:
+        floor = before.size[0] * SHRINK
+        region = fit_region(region.center, (floor, floor), size)
+    return region
 
 
 def _longer_side(pose: Pose) -> float:
@@ -103,7 +126,7 @@ def _longer_side(pose: Pose) -> float:
     return max(x2 - x1, y2 - y1)
 
 
-def _inside(pose: Pose, image: Image) -> bool:
+def inside(pose: Pose, image: Image) -> bool:
     """Tell whether enough of the pose's box lies within the picture."""
     x1, y1, x2, y2 = (float(v) for v in pose.bbox_xyxy)
     height, width = image.shape[:2]

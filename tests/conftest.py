@@ -16,15 +16,17 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import cv2
 import hypothesis
 import numpy as np
 import pytest
 
+import edge_pose.backends.openvino  # noqa: F401 - it keeps openvino, imported later, from calling home
 from edge_pose.artifact import write_manifest
 from edge_pose.config import ENV_OTHER, ENV_PREFIX
-from edge_pose.manifest import Manifest
+from edge_pose.manifest import SCHEMA, Manifest
 from edge_pose.samples import WALKING
 from edge_pose.skeleton import MPII16
 from edge_pose.types import FloatArray, Image
@@ -39,10 +41,14 @@ COLOR_OF = np.array([0] * 5 + [1] * 6 + [2] * 5)  # keypoint -> red, green, blue
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     for name in os.environ:
         if name.startswith(ENV_PREFIX) and name not in ENV_OTHER - {"EDGE_POSE_CONFIG"}:
             monkeypatch.delenv(name)
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / name.lower()))
 
 
 @pytest.fixture(scope="session")
@@ -157,6 +163,25 @@ def tiny_artifact(
     return folder
 
 
+@pytest.fixture(scope="session")
+def write_artifact(
+    tmp_path_factory: pytest.TempPathFactory, need: Callable[[str], ModuleType]
+) -> Callable[..., Path]:
+    """Return a function that writes an ONNX model with the tiny artifact's manifest, changed."""
+    need("onnxruntime")
+
+    def write(name: str, model: bytes, **changes: Any) -> Path:
+        folder = tmp_path_factory.mktemp("artifact") / name
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(model)
+        values = _manifest(model).model_dump(mode="json", by_alias=True)
+        values |= {"schema": SCHEMA, "name": f"{name}_fp32", **changes}
+        write_manifest(folder, Manifest.model_validate(values))
+        return folder
+
+    return write
+
+
 class ArtifactCopy:
     """A copy of the tiny artifact that a test may break."""
 
@@ -225,6 +250,23 @@ class BlobScene:
 @pytest.fixture(scope="session")
 def scene() -> type[BlobScene]:
     return BlobScene
+
+
+@pytest.fixture
+def make_video(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes pictures of one size as a video of 25 frames per second."""
+
+    def make(images: list[Image], name: str = "pictures.mp4") -> Path:
+        path = tmp_path / name
+        height, width = images[0].shape[:2]
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 25.0, (width, height))
+        assert writer.isOpened()
+        for image in images:
+            writer.write(image)
+        writer.release()
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
-from importlib import import_module
+from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import CPU, Backend, BackendOptions
+from edge_pose.backends.cache import cache_key, drop_damaged, seal
+from edge_pose.errors import BackendError, UsageError
 from edge_pose.lookup import lookup
+
+logger = logging.getLogger(__name__)
 
 BACKENDS: dict[str, str] = {
     "onnxruntime": "edge_pose.backends.onnxruntime",
     "openvino": "edge_pose.backends.openvino",
     "tflite": "edge_pose.backends.tflite",
 }
+
+READS: dict[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnx",),
+    "openvino": ("onnx", "openvino"),
+    "tflite": ("tflite",),
+}
+"""File formats by backend."""
+
+MODULES: dict[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "tflite": ("ai_edge_litert", "tflite_runtime"),
+}
+"""What the runtime itself is imported as; one of them is enough."""
 
 
 def open_backend(
@@ -36,16 +56,78 @@ def open_backend(
         threads: inference threads; 0 leaves one core to capture, at least one.
         device: what to run on, see the runtime's module.
         strict: a device that is not there is an error instead of a reason to take the CPU.
-        cache: folder for what the runtime compiles.
+        cache: folder for what runtimes compile; each model, runtime and device gets one of its
+            own in it. None compiles anew each time.
 
     Raises:
-        UsageError: the name is unknown, or the runtime knows no such device.
-        BackendError: the runtime is not installed or refuses the model.
+        UsageError: the name is unknown, the runtime knows no such device, or threads are negative.
+        BackendError: the runtime is not installed, reads other formats or refuses the model.
     """
-    module = import_module(lookup(BACKENDS, name or artifact.manifest.file.backend, "backend"))
+    name = name or artifact.manifest.file.backend
+    module_name = lookup(BACKENDS, name, "backend")
+    check_readable(artifact, name)
+    module = import_module(module_name)
     load = cast("Callable[[Artifact, BackendOptions], Backend]", module.load)
-    threads = threads or max(1, available_cores() - 1)
-    return load(artifact, BackendOptions(threads, device.upper(), strict, cache))
+    device = device.upper()
+    if cache is None:
+        return load(artifact, BackendOptions(thread_count(threads), device, strict))
+    cache = cache / cache_key(artifact.manifest, name, runtime_version(name), device)
+    drop_damaged(cache)
+    backend = load(artifact, BackendOptions(thread_count(threads), device, strict, cache))
+    seal(cache)
+    return backend
+
+
+def check_readable(artifact: Artifact, name: str) -> None:
+    """Raise BackendError unless the backend reads the artifact's format; say which ones do."""
+    found = artifact.manifest.file.format
+    if found not in READS[name]:
+        able = " or ".join(readers(found))
+        raise BackendError(
+            f"{artifact.folder}: format {found}, expected {' or '.join(READS[name])} for backend"
+            f" {name}; it can be read by {able}"
+        )
+
+
+def readers(file_format: str) -> list[str]:
+    """Return the backends that read a format."""
+    return [name for name, formats in READS.items() if file_format in formats]
+
+
+def installed(name: str) -> bool:
+    """True where the runtime of a backend can be imported; it is not imported for that."""
+    return any(find_spec(module) is not None for module in MODULES[name])
+
+
+def runtime_version(name: str) -> str:
+    """Return the version of an installed runtime, "" where it tells none or is not there."""
+    for module in MODULES[name]:
+        try:
+            # Vendors ship the same module in packages of other names, so the module is asked first.
+            found = getattr(import_module(module), "__version__", None)
+            return str(found or metadata.version(module.replace("_", "-")))
+        except ImportError:  # PackageNotFoundError is one, too
+            continue
+    return ""
+
+
+def thread_count(asked: int) -> int:
+    """Return the inference threads for a wish: 0 leaves one core to capture, at least one.
+
+    Raises:
+        UsageError: it is negative.
+    """
+    cores = available_cores()
+    if asked < 0:
+        raise UsageError(f"threads {asked}: expected 0 (leaves one core free) or more")
+    if asked > cores:
+        logger.warning("threads %d: there are only %d cores, more threads are slower", asked, cores)
+    return asked or default_threads()
+
+
+def default_threads() -> int:
+    """Return the threads that leave one core to capture, at least one."""
+    return max(1, available_cores() - 1)
 
 
 def available_cores() -> int:

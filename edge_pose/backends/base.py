@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -26,7 +27,8 @@ class BackendOptions:
         threads: inference threads on the CPU, at least one.
         device: what to run on, in the runtime's own words, upper case; "CPU" is always there.
         strict: a device that is not there is an error instead of a reason to take the CPU.
-        cache: folder for what the runtime compiles; None compiles anew each time.
+        cache: folder for what the runtime compiles from this very model, see `cache_folder`; None
+            compiles anew each time.
     """
 
     threads: int = 1
@@ -45,6 +47,43 @@ class BackendOptions:
             raise BackendError(f"{message}; leave out --strict to run on the CPU instead")
         logger.warning("%s; running on the CPU instead", message)
         return CPU
+
+    def cache_folder(self) -> Path | None:
+        """Return `cache` after creating it, or None where it cannot be written: a run goes on."""
+        if self.cache is None:
+            return None
+        try:
+            # Compiled models are programs: nobody else may put one there.
+            self.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+            writable = os.access(self.cache, os.W_OK)
+            reason = "" if writable else "permission denied"
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+        if reason:
+            logger.warning("compile cache %s: cannot be written: %s", self.cache, reason)
+            return None
+        return self.cache
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a model runs in, as it is told to people and subscribers.
+
+    Attributes:
+        backend: registry name, for example "openvino".
+        version: of the runtime.
+        device: what it runs on in fact, after a fallback perhaps.
+        threads: inference threads on the CPU.
+    """
+
+    backend: str
+    version: str
+    device: str
+    threads: int
+
+    def __str__(self) -> str:
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return f"{self.backend} {self.version} on {self.device}, {threads}"
 
 
 class Backend(Protocol):

@@ -2,10 +2,14 @@
 
 `ai-edge-litert` is its package; `tflite_runtime`, its predecessor with the same interface, is used
 where only that exists (32-bit Raspberry Pi OS).
+
+Devices: CPU, EDGETPU. LiteRT's Python interface has no switch for a cache of prepared weights, so a
+compile cache is of no use here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -15,54 +19,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
-from edge_pose.backends.base import BackendOptions
+from edge_pose.backends import edgetpu
+from edge_pose.backends.base import CPU, BackendOptions
 from edge_pose.errors import BackendError
+from edge_pose.lookup import lookup
 from edge_pose.manifest import InputTensor, Manifest
 from edge_pose.types import FloatArray
 
 PACKAGES = {"ai-edge-litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 
 
+DEVICES = {CPU: "XNNPACK's kernels", edgetpu.DEVICE: "the Edge TPU's delegate"}
+"""What runs a graph."""
+
+
 def load(artifact: Artifact, options: BackendOptions) -> TfliteBackend:
     """Load a TFLite artifact.
 
     Raises:
+        UsageError: LiteRT knows no such device.
         BackendError: LiteRT is missing, the artifact is of another format, or it is refused.
     """
     manifest, where = artifact.manifest, str(artifact.folder)
     if manifest.file.format != "tflite":
         raise BackendError(f"{where}: format {manifest.file.format}, expected tflite")
-    graph = open_graph(artifact.model, options.threads, where)
+    lookup(DEVICES, options.device, "device of tflite")
+    interpreter, _ = _runtime()
+    device, delegates = edgetpu.delegates(interpreter, artifact.model, options, where)
+    graph = open_graph(artifact.model, options.threads, where, delegates)
     found = [tensor.described for tensor in (*graph.inputs, *graph.outputs)]
     width, height = manifest.input.size
     planar = manifest.input.layout == "nchw"
     shape = (1, 3, height, width) if planar else (1, height, width, 3)
     expected = [_described(manifest.input.name, shape, manifest.input.dtype)]
     expected += [_described(o.name, o.shape, o.dtype) for o in manifest.outputs]
-    if len(graph.inputs) != 1 or found != expected:
+    if len(graph.inputs) != 1 or found[0] != expected[0] or sorted(found) != sorted(expected):
         inputs, outputs = [t.described for t in graph.inputs], [t.described for t in graph.outputs]
         raise BackendError(
             f"{where}: the graph has inputs {inputs} and outputs {outputs}, the manifest says"
             f" {expected[:1]} and {expected[1:]}"
         )
-    return TfliteBackend(graph, manifest, where)
+    return TfliteBackend(graph, manifest, where, device)
 
 
 class TfliteBackend:
     """See edge_pose.backends.base.Backend.
 
     Quantised tensors are converted by the file's own scale and zero point: pixels through a table
-    that holds the normalisation, too, and outputs back to float32.
+    that holds the normalisation, too, and outputs back to float32. Outputs come in the manifest's
+    order: compilers may change the file's.
     """
 
     name = "tflite"
-    device = "CPU"
 
-    def __init__(self, graph: Graph, manifest: Manifest, where: str) -> None:
+    def __init__(self, graph: Graph, manifest: Manifest, where: str, device: str) -> None:
         self.version = graph.version
+        self.device = device
         self._graph = graph
         self._table = pixel_table(manifest.input, graph.inputs[0], where)
         self._channel_axis = 1 if manifest.input.layout == "nchw" else 3
+        names = [output.name for output in graph.outputs]
+        self._order = [names.index(output.name) for output in manifest.outputs]
         self._last = [output.layout == "nhwk" for output in manifest.outputs]
 
     def run(self, tensor: NDArray[np.float32] | NDArray[np.uint8]) -> list[FloatArray]:
@@ -72,8 +89,11 @@ class TfliteBackend:
             planes = np.moveaxis(tensor, self._channel_axis, 0)
             stored = [table[plane] for table, plane in zip(self._table, planes, strict=False)]
             given = np.stack(stored, axis=self._channel_axis)
-        outputs = zip(self._graph.run(given), self._graph.outputs, self._last, strict=True)
-        return [_real(array, stored, channels_last=last) for array, stored, last in outputs]
+        arrays = self._graph.run(given)
+        return [
+            _real(arrays[index], self._graph.outputs[index], channels_last=last)
+            for index, last in zip(self._order, self._last, strict=True)
+        ]
 
     def close(self) -> None:
         """Release the interpreter."""
@@ -145,15 +165,17 @@ class Graph:
         self._interpreter = None
 
 
-def open_graph(model: bytes, threads: int, where: str) -> Graph:
+def open_graph(model: bytes, threads: int, where: str, delegates: Sequence[Any] = ()) -> Graph:
     """Load a TFLite file; `where` names it in errors.
 
     Raises:
         BackendError: LiteRT is missing or refuses the file.
     """
-    interpreter_class, found = _runtime()
+    module, found = _runtime()
     try:
-        interpreter = interpreter_class(model_content=model, num_threads=threads)
+        interpreter = module.Interpreter(
+            model_content=model, num_threads=threads, experimental_delegates=list(delegates)
+        )
         interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise BackendError(f"{where}: LiteRT refuses it: {_line(error)}") from None
@@ -181,7 +203,7 @@ def pixel_table(declared: InputTensor, stored: GraphTensor, where: str) -> NDArr
 def _runtime() -> tuple[Any, str]:
     for package, module in PACKAGES.items():
         try:
-            return import_module(f"{module}.interpreter").Interpreter, version(package)
+            return import_module(f"{module}.interpreter"), version(package)
         except ImportError:
             continue
     raise BackendError("tflite: not installed, pip install 'edge-pose[tflite]'")

@@ -70,6 +70,20 @@ def decode_heatmaps(
     )
 
 
+def split_keypoints(decoded: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return keypoints and scores, as `decode_heatmaps` does, of a graph that decodes itself.
+
+    Args:
+        decoded: (N, K, 3) float32: x and y in input px, and the score.
+
+    Raises:
+        ArtifactError: it has another shape.
+    """
+    if decoded.ndim != 3 or decoded.shape[2] != 3:
+        raise ArtifactError(f"decoded keypoints: found shape {decoded.shape}, expected (N, K, 3)")
+    return decoded[..., :2], decoded[..., 2].clip(0.0, 1.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Windows:
     """What depends on the place of a peak alone, one row per heatmap px.

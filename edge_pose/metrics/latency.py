@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 WINDOW = 4096
 
@@ -51,9 +52,11 @@ class _Stage:
         self.mean_s += (seconds - self.mean_s) / self.count  # a sum would lose digits in months
         self.max_s = max(self.max_s, seconds)
 
+    def recent_s(self) -> NDArray[np.float64]:
+        return self.ring[: min(self.count, len(self.ring))]
+
     def summary(self) -> LatencySummary:
-        recent = self.ring[: min(self.count, len(self.ring))]
-        p50, p95, p99 = (float(v) for v in np.percentile(recent, (50, 95, 99)))
+        p50, p95, p99 = (float(v) for v in np.percentile(self.recent_s(), (50, 95, 99)))
         return LatencySummary(self.count, self.mean_s, p50, p95, p99, self.max_s)
 
 
@@ -82,3 +85,8 @@ class LatencyRecorder:
         """Return the figures of every stage, in order of first use; empty before the first one."""
         with self._lock:
             return {name: stage.summary() for name, stage in self._stages.items()}
+
+    def recent_s(self) -> dict[str, NDArray[np.float64]]:
+        """Return every stage's last durations in seconds; those of a full window unordered."""
+        with self._lock:
+            return {name: stage.recent_s().copy() for name, stage in self._stages.items()}

@@ -1,6 +1,7 @@
 """The MQTT contract as JSON Schema (draft-07), and the check of a message against it.
 
-Within one schema number nothing is added, renamed or removed; a change takes the next number.
+Within one schema number nothing is renamed, removed or given another meaning, and what is added is
+optional; any other change takes the next number.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, str] = {
     "edge_pose.status/1": "status-1.json",
     "edge_pose.state/1": "state-1.json",
     "edge_pose.stats/1": "stats-1.json",
+    "edge_pose.power/1": "power-1.json",
 }
 """Schema id, as in a message's "schema", to the file that describes it."""
 

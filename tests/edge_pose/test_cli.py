@@ -114,6 +114,74 @@ def test_the_broker_gets_what_the_file_gets(
     assert ear.messages("poses") == [json.loads(line) for line in jsonl.read_text().splitlines()]
 
 
+def test_a_device_that_is_not_there_falls_back_or_fails(
+    cli: Run,
+    tiny: list[object],
+    make_clip: Callable[..., Path],
+    need: Callable[[str], object],
+    tmp_path: Path,
+) -> None:
+    need("openvino")
+    clip, cache = make_clip(4), tmp_path / "compiled"
+    npu = ["--backend", "openvino", "--inference-device", "NPU", "--compile-cache", cache]
+    done = cli("run", clip, *tiny, *npu, "--threads", 1, "--json")
+    assert done.returncode == 0
+    runtime = json.loads(done.stdout)["runtime"]
+    assert runtime.pop("version")[0].isdigit()
+    assert runtime == {"backend": "openvino", "device": "CPU", "threads": 1}
+    (warning,) = done.stderr.splitlines()
+    assert "openvino: NPU cannot be used: " in warning
+    assert list(cache.glob("openvino-*/*.blob"))
+    refused = one_line(cli("run", clip, *tiny, *npu, "--strict"), 1)
+    assert refused.startswith("edge-pose: openvino: NPU cannot be used: ")
+    unknown = one_line(cli("run", clip, *tiny, "--inference-device", "CUDAA"), 2)
+    assert "did you mean 'CUDA'" in unknown
+
+
+def test_a_backend_that_cannot_run_the_artifact(
+    cli: Run, tiny: list[object], make_clip: Callable[..., Path]
+) -> None:
+    clip = make_clip(1)
+    refused = one_line(cli("run", clip, *tiny, "--backend", "tflite"), 1)
+    assert refused.endswith("it can be read by onnxruntime or openvino")
+    assert "did you mean 'tflite'" in one_line(cli("run", clip, *tiny, "--backend", "tflit"), 2)
+    assert "threads" in one_line(cli("run", clip, *tiny, "--threads", "-1"), 2)
+
+
+def test_verbose_says_what_was_chosen_and_why(
+    cli: Run, tiny: list[object], make_clip: Callable[..., Path]
+) -> None:
+    arguments = ["--profile", "generic_x86_64", "--threads", 1]
+    done = cli("-v", "run", make_clip(1), *tiny, *arguments)
+    assert done.returncode == 0
+    assert "backend onnxruntime (profile generic_x86_64), device CPU (profile" in done.stderr
+    assert "threads 1 (asked for)" in done.stderr
+    assert "warmed up in " in done.stderr
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_run_leaves_nothing_at_home(
+    cli: Run,
+    tiny: list[object],
+    make_clip: Callable[..., Path],
+    need: Callable[[str], object],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+) -> None:
+    """Runtimes that report to their makers keep an id and what they did not send yet there."""
+    need(backend)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    # They are silent where CI says so, and in this process edge_pose has silenced them already.
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "CI", "ORT_DISABLE_TELEMETRY"):
+        monkeypatch.delenv(name, raising=False)
+    done = cli("run", make_clip(3), *tiny, "--backend", backend, "--compile-cache", "off")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(home.rglob("*")) == []
+
+
 def test_print_config_shows_what_file_environment_and_flags_make(cli: Run, tmp_path: Path) -> None:
     file = tmp_path / "site.toml"
     file.write_text(
@@ -305,7 +373,8 @@ def test_a_signal_ends_a_run_in_good_order(
     assert data.endswith(b"\n")
     assert len([validate_message(line) for line in data.splitlines()]) == values["frames"] >= 20
     reports = {report["name"]: report for report in values["publishers"]}
-    assert count_frames(video) == reports["video"]["sent"] > 0
+    # On a busy machine frames are dropped, and the video shows the one before for their time.
+    assert count_frames(video) >= reports["video"]["sent"] > 0
     assert listen(embedded).kept() == ("offline", "no_source")
 
 

@@ -5,11 +5,13 @@ import math
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pytest
 
+from edge_pose.backends.base import Runtime
 from edge_pose.errors import PublisherError
 from edge_pose.messages import (
     CameraState,
@@ -111,6 +113,18 @@ def test_status(state: DeviceState) -> None:
     assert message["state"] == state
     assert message["version"] == "0.1.0"
     assert message["at"] == "2026-11-20T08:00:00.123Z"
+    assert "runtime" not in message
+
+
+def test_status_tells_what_the_model_runs_in() -> None:
+    context = replace(CONTEXT, runtime=Runtime("openvino", "2026.4.1", "NPU", 2))
+    message = validate_message(encode(status_message(context, "online", AT)))
+    assert message["runtime"] == {
+        "backend": "openvino",
+        "version": "2026.4.1",
+        "device": "NPU",
+        "threads": 2,
+    }
 
 
 @pytest.mark.parametrize("state", ["running", "stale", "no_source", "paused"])

@@ -31,6 +31,7 @@ EXAMPLES = {
         "power": {"watts": 3, "joules_per_frame": 0.1, "source": "measured", "meter": "hwmon"},
         "temperature_c": 50.5, "throttled": False,
     },
+    "edge_pose.power/1": {"watts": 23.4},
 }  # fmt: skip
 
 
@@ -100,6 +101,8 @@ def test_no_key_may_be_missing_or_added(schema_id: str) -> None:
         ("edge_pose.stats/1", "latency_ms.infer.p95", None),
         ("edge_pose.stats/1", "dropped.mqtt", -1),
         ("edge_pose.stats/1", "throttled", 1),
+        ("edge_pose.power/1", "watts", -1),
+        ("edge_pose.power/1", "watts", "23"),
     ],
 )
 def test_a_violation_is_named_with_its_path_in_one_line(
@@ -115,6 +118,15 @@ def test_a_violation_is_named_with_its_path_in_one_line(
         validate_message(json.dumps(message))
     assert str(caught.value).startswith(f"{schema_id}: {path}: must ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_status_may_tell_its_runtime() -> None:
+    runtime = {"backend": "openvino", "version": "2026.4", "device": "CPU", "threads": 1}
+    message = {**example("edge_pose.status/1"), "runtime": runtime}
+    assert validate_message(json.dumps(message)) == message
+    for wrong in ({**runtime, "threads": 0}, {**runtime, "device": ""}, {**runtime, "cores": 4}):
+        with pytest.raises(PublisherError, match=r"status/1: runtime\S* must "):
+            validate_message(json.dumps({**message, "runtime": wrong}))
 
 
 @pytest.mark.parametrize(

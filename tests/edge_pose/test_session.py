@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from edge_pose import pipeline as pipeline_module
 from edge_pose import session as session_module
 from edge_pose.config import RunConfig
 from edge_pose.errors import ConfigError, PublisherError, SourceError, UsageError
+from edge_pose.estimator import Estimator
 from edge_pose.publishers.jsonl import JsonlPublisher
 from edge_pose.schemas import validate_message
 from edge_pose.session import RESULTS_AHEAD
@@ -102,6 +104,41 @@ def test_a_run_announces_itself_and_its_end(config: RunConfig, embedded: Any, li
     assert "reason" not in states[-1]
     # Both are kept for whoever comes later.
     assert listen(embedded).kept() == ("offline", "no_source")
+
+
+def test_a_run_tells_what_its_model_runs_in(config: RunConfig, embedded: Any, listen: Any) -> None:
+    ear = listen(embedded)
+    chosen = {"backend": "onnxruntime", "threads": 1}
+    summary = edge_pose.run(with_broker(config.model_copy(update=chosen), embedded))
+    ear.until_offline()
+    runtime = asdict(summary.runtime)
+    assert [message["runtime"] for message in ear.messages("status")] == [runtime] * 2
+    del runtime["version"]
+    assert runtime == {"backend": "onnxruntime", "device": "CPU", "threads": 1}
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_model_is_warm_before_the_first_frame(
+    config: RunConfig, monkeypatch: pytest.MonkeyPatch, streamed: bool
+) -> None:
+    events: list[str] = []
+    warm_up = Estimator.warm_up
+
+    def slow(self: Estimator) -> None:
+        time.sleep(0.2)
+        warm_up(self)
+        events.append("warm")
+
+    monkeypatch.setattr(Estimator, "warm_up", slow)
+    if streamed:
+        for _ in edge_pose.stream(config.source, model=config.model, max_frames=2):
+            events.append("frame")
+    else:
+        short = config.model_copy(update={"max_frames": 2})
+        summary = edge_pose.run(short, on_result=lambda _: events.append("frame"))
+        assert summary.warm_up_s >= 0.2
+        assert summary.load_s > 0
+    assert events == ["warm", "frame", "frame"]
 
 
 def test_figures_are_sent_at_the_interval_asked_for(

@@ -26,7 +26,7 @@ from edge_pose.cli import cli
 from edge_pose.command_line import run_command
 from edge_pose.config import MqttConfig
 from edge_pose.errors import UsageError
-from edge_pose.listen_tally import RATE_WINDOW_S, CameraTally
+from edge_pose.listen_tally import RATE_WINDOW_S, CameraTally, Tally
 from edge_pose.messages import (
     MessageContext,
     encode,
@@ -183,6 +183,13 @@ def test_examine() -> None:
     assert wrong.message is None
     assert wrong.problem == "edge_pose.status/1: found on a topic that ends in /poses"
     assert examine("a/status", b"{").problem.startswith("message: not valid JSON")
+
+
+def test_a_plug_is_no_camera() -> None:
+    tally = Tally()
+    plug = b'{"schema": "edge_pose.power/1", "watts": 23.4}'
+    tally.add(examine("edge_pose/device-1/power", plug), 0.0)
+    assert (tally.messages, tally.invalid, tally.cameras) == (1, 0, {})
 
 
 def test_json_lines_until_a_count(broker: BrokerAddress, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from edge_pose.artifact import read_manifest
+from edge_pose.backends.base import Runtime
 from edge_pose.errors import SourceError
 from edge_pose.manifest import Manifest
 from edge_pose.metrics.latency import LatencySummary
@@ -25,6 +26,9 @@ def summary_of(manifest: Manifest, **changes: Any) -> RunSummary:
         "manifest": manifest,
         "source": "clip.mp4",
         "device": "bench",
+        "runtime": Runtime("openvino", "2026.4.1", "CPU", 1),
+        "load_s": 0.25,
+        "warm_up_s": 0.01,
         "frames": 150,
         "frames_with_people": 120,
         "dropped": 3,
@@ -97,6 +101,13 @@ def test_json_is_plain(manifest: Manifest) -> None:
     ]
     assert values["power"]["source"] == "estimated"
     assert values["accuracy"]["dataset"] == "blobs"
+    assert values["runtime"] == {
+        "backend": "openvino",
+        "version": "2026.4.1",
+        "device": "CPU",
+        "threads": 1,
+    }
+    assert (values["load_s"], values["warm_up_s"]) == (0.25, 0.01)
 
 
 def test_the_table_says_what_is_estimated(manifest: Manifest) -> None:
@@ -107,6 +118,8 @@ def test_the_table_says_what_is_estimated(manifest: Manifest) -> None:
     assert "150 in 5.00 s, a person in 120, 3 dropped" in text
     assert "18.00 / 30.00 / 40.00 (p50 / p95 / p99)" in text
     assert "150 sent, 0 dropped → poses.jsonl" in text
+    start_up = "(loaded in 0.25 s, warmed up in 0.01 s)"
+    assert f"openvino 2026.4.1 on CPU, 1 thread {start_up}" in text
     measured = PowerSummary(8.0, 40.0, 5.0, 11, "rapl", "measured", "package-0")
     text = shown(summary_of(manifest, power=measured))
     assert "(measured: package-0)" in text

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_pose.decoding.heatmap import KINDS, decode_heatmaps
+from edge_pose.decoding.heatmap import KINDS, decode_heatmaps, split_keypoints
 from edge_pose.errors import ArtifactError
 from edge_pose.types import FloatArray
 
@@ -121,3 +121,12 @@ def test_what_is_no_heatmap_is_refused() -> None:
         decode_heatmaps(np.zeros((4, 4), np.float32), STRIDE)
     with pytest.raises(ArtifactError, match="heatmap kind 'offsets'"):
         decode_heatmaps(np.zeros((1, 1, 4, 4), np.float32), STRIDE, "offsets")
+
+
+def test_a_graph_that_decodes_itself() -> None:
+    values = np.array([[[3.5, 7.0, 0.5], [1.0, 2.0, 1.25]]], np.float32)
+    keypoints, scores = split_keypoints(values)
+    assert keypoints.tolist() == [[[3.5, 7.0], [1.0, 2.0]]]
+    assert scores.tolist() == [[0.5, 1.0]]
+    with pytest.raises(ArtifactError, match=r"found shape \(1, 2, 2\), expected \(N, K, 3\)"):
+        split_keypoints(values[..., :2])

@@ -84,3 +84,15 @@ def test_threads_may_share_it() -> None:
 def test_window_must_be_positive() -> None:
     with pytest.raises(ValueError, match="window: 0"):
         LatencyRecorder(0)
+
+
+def test_the_last_durations_of_every_stage_are_handed_out() -> None:
+    recorder = LatencyRecorder(window=3)
+    for seconds in (9.0, 1.0, 2.0, 3.0):
+        recorder.add("infer", seconds)
+    recorder.add("decode", 0.5)
+    recent = recorder.recent_s()
+    assert sorted(recent["infer"].tolist()) == [1.0, 2.0, 3.0]
+    assert recent["decode"].tolist() == [0.5]
+    recent["decode"][0] = 7.0
+    assert recorder.recent_s()["decode"].tolist() == [0.5]  # a copy

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge_pose.broker import embedded_broker, free_port
+from edge_pose.broker import embedded_broker
 from edge_pose.config import MqttConfig
 from edge_pose.messages import MessageContext, poses_message
 from edge_pose.publishers.base import Publisher
 from edge_pose.subscriber import Received, Subscriber
 from edge_pose.types import Frame, FrameResult, Pose
-
-HOST = "127.0.0.1"
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    """Poll until the condition holds; fail when it does not in time."""
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "condition not met in time"
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def until() -> Callable[..., None]:
-    return wait_for
 
 
 @pytest.fixture
@@ -86,66 +65,6 @@ def publish(
     return publish
 
 
-class Mosquitto:
-    """A mosquitto process on its own port; it can be killed and started again."""
-
-    def __init__(self, folder: Path, users: dict[str, str], tls: dict[str, Path] | None) -> None:
-        self.host = HOST
-        self.port = free_port()
-        self._log = folder / "mosquitto.log"
-        lines = [f"listener {self.port} {HOST}", "user root", "persistence false"]
-        if users:
-            file = folder / "users"
-            file.touch(mode=0o600)
-            for name, password in users.items():
-                subprocess.run(["mosquitto_passwd", "-b", file, name, password], check=True)
-            lines += ["allow_anonymous false", f"password_file {file}"]
-        else:
-            lines += ["allow_anonymous true"]
-        if tls:
-            lines += [f"certfile {tls['certificate']}", f"keyfile {tls['key']}"]
-        self._config = folder / "mosquitto.conf"
-        self._config.write_text("\n".join(lines) + "\n")
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            command = ["mosquitto", "-c", str(self._config)]
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(self._listens)
-
-    def _listens(self) -> bool:
-        assert self.process.poll() is None, self._log.read_text()
-        with contextlib.suppress(OSError), socket.create_connection((HOST, self.port), 1):
-            return True
-        return False
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-
-@pytest.fixture
-def mosquitto(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Mosquitto]]:
-    """Start mosquitto: `mosquitto(users={"name": "password"}, tls={"certificate", "key"})`."""
-    monkeypatch.setenv("PATH", os.environ["PATH"] + ":/usr/sbin:/usr/local/sbin")
-    if shutil.which("mosquitto") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("mosquitto is not installed, and CI must run these tests")
-        pytest.skip("mosquitto is not installed")
-    started: list[Mosquitto] = []
-
-    def start(users: dict[str, str] | None = None, tls: dict[str, Path] | None = None) -> Mosquitto:
-        started.append(Mosquitto(tmp_path_factory.mktemp("mosquitto"), users or {}, tls))
-        return started[-1]
-
-    yield start
-    for broker in started:
-        broker.kill()
-
-
 @pytest.fixture(params=["amqtt", "mosquitto"])
 def broker(request: pytest.FixtureRequest) -> Iterator[MqttConfig]:
     """How to reach a broker without users; every test that asks for it runs with two brokers."""
@@ -160,13 +79,13 @@ def broker(request: pytest.FixtureRequest) -> Iterator[MqttConfig]:
 class Ear:
     """Collects everything that a broker carries, in a thread."""
 
-    def __init__(self, config: MqttConfig, topic_filter: str) -> None:
+    def __init__(self, config: MqttConfig, topic_filter: str, until: Callable[..., None]) -> None:
         self.received: list[Received] = []
         self._stop = threading.Event()
         self._subscriber = Subscriber(config, [topic_filter])
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        wait_for(lambda: self._subscriber.listening)
+        until(lambda: self._subscriber.listening)
 
     def _run(self) -> None:
         with self._subscriber:
@@ -192,11 +111,11 @@ class Ear:
 
 
 @pytest.fixture
-def listen_to() -> Iterator[Callable[..., Ear]]:
+def listen_to(until: Callable[..., None]) -> Iterator[Callable[..., Ear]]:
     ears: list[Ear] = []
 
     def start(config: MqttConfig, topic_filter: str = "edge_pose/#") -> Ear:
-        ears.append(Ear(config, topic_filter))
+        ears.append(Ear(config, topic_filter, until))
         return ears[-1]
 
     yield start

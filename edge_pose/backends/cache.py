@@ -1,0 +1,87 @@
+"""Where compiled models are kept, so that a changed artifact never meets an old one.
+
+Runtimes notice a compiled model that was cut short, but not a few wrong bytes in its middle, as a
+power cut leaves them on a memory card: keypoints would be wrong and nothing would say so. So what
+was compiled is hashed, too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+from edge_pose.manifest import Manifest
+from edge_pose.user_folder import user_folder
+
+logger = logging.getLogger(__name__)
+
+OFF = "off"
+KEY_DIGITS = 16
+SUMS = "SHA256SUMS"
+
+
+def cache_root(setting: str | Path | None) -> Path | None:
+    """Return the folder that a setting means.
+
+    Args:
+        setting: a folder, None for the user's cache folder, or "off".
+
+    Returns:
+        None where nothing shall be kept, or where there is no home to keep it in.
+    """
+    if setting is None:
+        return user_folder("XDG_CACHE_HOME", ".cache", "compiled")
+    return None if str(setting) == OFF else Path(setting).expanduser()
+
+
+def cache_key(manifest: Manifest, backend: str, version: str, device: str) -> str:
+    """Return the folder's name: runtime, version, device, and a hash over them and the model."""
+    file = manifest.file
+    weights = file.weights.sha256 if file.weights else ""
+    text = "\n".join((backend, version, device, file.sha256, weights))
+    digest = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
+    readable = "-".join((backend, version.partition("-")[0], device.lower()))
+    plain = "".join(c if (c.isascii() and c.isalnum()) or c in "-." else "_" for c in readable)
+    return f"{plain}-{digest}"
+
+
+def drop_damaged(folder: Path) -> None:
+    """Delete the files of a cache folder whose content is not what `seal` saw."""
+    try:
+        listed = [line.split("  ", 1) for line in (folder / SUMS).read_text("utf-8").splitlines()]
+        digests = _digests(folder)
+        for digest, name in listed:
+            if digests.get(name, digest) != digest:
+                logger.warning("compile cache %s: was damaged, compiling anew", folder / name)
+                (folder / name).unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return  # nothing was kept yet
+    except (OSError, ValueError) as error:
+        logger.warning("compile cache %s: cannot be checked: %s", folder, error)
+
+
+def seal(folder: Path) -> None:
+    """Note the hashes of what a runtime has just written to a cache folder."""
+    try:
+        lines = [f"{digest}  {name}\n" for name, digest in sorted(_digests(folder).items())]
+        if lines:
+            _replace(folder / SUMS, "".join(lines))
+    except OSError as error:
+        logger.warning("compile cache %s: cannot be sealed: %s", folder, error.strerror)
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file by name; runtimes make no folders in it."""
+    files = [path for path in folder.glob("*") if path.is_file() and not path.name.startswith(SUMS)]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _replace(file: Path, text: str) -> None:
+    if file.exists() and file.read_text("utf-8") == text:
+        return  # memory cards wear out
+    # Several processes may start at once; each writes a file of its own and the last one stays.
+    new = file.with_name(f"{SUMS}.{os.getpid()}")
+    new.write_text(text, "utf-8")
+    new.replace(file)

@@ -1,0 +1,117 @@
+"""The model of a run: chosen, loaded, warmed up, and how long that took."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+from edge_pose.artifact import Artifact, load_artifact
+from edge_pose.backends.base import Runtime
+from edge_pose.backends.choice import choose
+from edge_pose.config import RunConfig
+from edge_pose.detector import PersonDetector
+from edge_pose.estimator import Estimator, check_task, load, load_detector
+from edge_pose.profile import DeviceProfile, load_profile
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    """An estimator and what is to be told about it.
+
+    Attributes:
+        estimator: ready to use; whoever loaded it closes it.
+        runtime: what it runs in, after any fallback.
+        load_s: reading, checking and compiling the artifact, in seconds.
+        warm_up_s: the first runs, which are part of no frame, in seconds; 0 before `warm_up`.
+    """
+
+    estimator: Estimator
+    runtime: Runtime
+    load_s: float
+    warm_up_s: float = 0.0
+
+    def warm_up(self) -> None:
+        """Run the model on a grey picture, so that the first real frame is not the slow one."""
+        start = time.perf_counter()
+        self.estimator.warm_up()
+        self.warm_up_s = time.perf_counter() - start
+        logger.info("warmed up in %.3f s", self.warm_up_s)
+
+
+def load_model(config: RunConfig, profile: DeviceProfile | None = None) -> LoadedModel:
+    """Load the artifact that a run's configuration names into the runtime that suits the device.
+
+    Args:
+        config: what is asked for.
+        profile: the device; the one that the configuration names by default.
+
+    Raises:
+        ArtifactError: the artifact is missing, damaged or not trusted.
+        BackendError: the runtime is missing or refuses the model, or, where the configuration is
+            strict, the device is not there.
+        UsageError: the runtime, its device or the profile is unknown.
+    """
+    start = time.perf_counter()
+    profile = profile or load_profile(config.profile)
+    artifact = _trusted(config.model, config)
+    choice = choose(
+        artifact.manifest,
+        profile,
+        backend=config.backend,
+        device=config.inference_device,
+        threads=config.threads,
+        strict=config.strict,
+    )
+    logger.info("%s", choice)
+    check_task(artifact, detector=config.detector is not None)
+    estimator = load(
+        artifact,
+        backend=choice.backend,
+        device=choice.device,
+        threads=choice.threads,
+        strict=config.strict,
+        cache=config.compile_cache,
+        min_keypoint_score=config.min_keypoint_score,
+        min_score=config.tracking.acquire_score,
+        padding=config.tracking.padding,
+        detector=_load_detector(config, profile),
+    )
+    backend = estimator.backend
+    runtime = Runtime(backend.name, backend.version, backend.device, choice.threads)
+    load_s = time.perf_counter() - start
+    logger.info("%s: loaded in %.3f s", runtime, load_s)
+    gated_with = artifact.manifest.file.backend
+    if artifact.manifest.gate is not None and gated_with != runtime.backend:
+        logger.info("%s: its gate was measured with %s", artifact.manifest.name, gated_with)
+    return LoadedModel(estimator, runtime, load_s)
+
+
+def _trusted(model: str, config: RunConfig) -> Artifact:
+    keys = (config.trusted_keys,) if config.trusted_keys else ()
+    return load_artifact(model, trust_ungated=config.trust_ungated, trusted_keys=keys)
+
+
+def _load_detector(config: RunConfig, profile: DeviceProfile) -> PersonDetector | None:
+    """Load the detector that a configuration names, into the runtime that suits it."""
+    if config.detector is None:
+        return None
+    artifact = _trusted(config.detector, config)
+    choice = choose(
+        artifact.manifest,
+        profile,
+        backend=config.backend,
+        device=config.inference_device,
+        threads=config.threads,
+        strict=config.strict,
+    )
+    return load_detector(
+        artifact,
+        backend=choice.backend,
+        device=choice.device,
+        threads=choice.threads,
+        strict=config.strict,
+        cache=config.compile_cache,
+    )
