@@ -12,7 +12,9 @@ import numpy as np
 from edge_pose.errors import EdgePoseError
 from edge_pose.preprocess import crop, region_affine
 from edge_pose.types import Image
+from edge_pose.whole_picture import fit_picture
 from training.datasets import Person
+from training.datasets.boxes import by_picture
 from training.samples import read_image
 from training.transforms import AugmentConfig, draw_view
 
@@ -46,9 +48,18 @@ class CalibrationSet:
 
 
 def draw_calibration(
-    persons: Sequence[Person], dataset: str, input_size: tuple[int, int], n_images: int, seed: int
+    persons: Sequence[Person],
+    dataset: str,
+    input_size: tuple[int, int],
+    n_images: int,
+    seed: int,
+    *,
+    task: str = "top_down",
 ) -> CalibrationSet:
-    """Cut crops around seeded, different training persons, equally many of each data set.
+    """Draw what a network is shown of training persons, equally many of each data set.
+
+    One person at a time: crops around seeded, different persons. Everybody in the picture: whole,
+    different pictures, letterboxed as on a device.
 
     Args:
         persons: to choose from; those `held_out` for measuring are never taken.
@@ -56,6 +67,7 @@ def draw_calibration(
         input_size: (w, h) px of the network.
         n_images: how many; fewer where there are not as many persons.
         seed: the same seed and persons give the same crops.
+        task: of the network, see training.registry.
 
     Raises:
         EdgePoseError: there are fewer than 16 usable pictures.
@@ -63,13 +75,20 @@ def draw_calibration(
     if n_images < MIN_IMAGES:
         raise EdgePoseError(f"calibration: {n_images} images asked for, at least {MIN_IMAGES}")
     rng = np.random.default_rng(seed)
-    chosen = _choose([p for p in persons if not p.held_out], n_images, rng)
+    whole = task != "top_down"
+    usable = [p for p in persons if not p.held_out]
+    if whole:
+        usable = _one_of_each_picture(persons)
+    chosen = _choose(usable, n_images, rng)
     if len(chosen) < MIN_IMAGES:
+        what = "training pictures" if whole else "training persons"
         raise EdgePoseError(
-            f"calibration: {len(chosen)} training persons in {dataset}, at least"
-            f" {MIN_IMAGES} are needed"
+            f"calibration: {len(chosen)} {what} in {dataset}, at least {MIN_IMAGES} are needed"
         )
-    crops = [_draw(person, input_size, rng) for person in chosen]
+    if whole:
+        crops = [fit_picture(read_image(person.image), input_size)[0] for person in chosen]
+    else:
+        crops = [_draw(person, input_size, rng) for person in chosen]
     useful = [image for image in crops if image.min() != image.max()]
     if len(useful) < MIN_IMAGES:
         raise EdgePoseError(
@@ -79,6 +98,12 @@ def draw_calibration(
     if len(useful) < n_images:
         log.warning("calibration: %d of %d images are usable", len(useful), n_images)
     return CalibrationSet(dataset, np.stack(useful))
+
+
+def _one_of_each_picture(persons: Sequence[Person]) -> list[Person]:
+    """Return one person of each picture in which nobody is held out."""
+    pictures = by_picture(persons).values()
+    return [people[0] for people in pictures if not any(p.held_out for p in people)]
 
 
 def _choose(persons: Sequence[Person], count: int, rng: np.random.Generator) -> list[Person]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from edge_pose.errors import EdgePoseError
+from training.checkpoint import unpack_persons
 from training.datasets import DatasetError, Person, load_dataset
 from training.datasets.generated import is_generated, write_generated
 
@@ -20,6 +21,8 @@ log = logging.getLogger(__name__)
 SETS = ("mpii", "lspet")
 MIN_GATE_PERSONS = 100
 GENERATED_GATE_PERSONS = 120
+GENERATED_GATE_SCENES = 60
+SCENE_PX = (480, 320)
 GENERATED = "generated"
 
 
@@ -42,11 +45,45 @@ class ConversionData:
 
     Attributes:
         calibration: training persons.
-        gate: at least 100 persons that no training saw.
+        gate: at least 100 persons who are held out from training.
+        root: folder with the data sets that `gate` is of, `<root>/<data set>`.
+        sets: their names in training.datasets.
+        scratch: an empty folder for pictures that are drawn.
     """
 
     calibration: Group
     gate: Group
+    root: Path
+    sets: tuple[str, ...]
+    scratch: Path
+
+    def without(self, trained_on: Mapping[str, str]) -> ConversionData:
+        """Return the data whose gate has nobody that a checkpoint was trained on.
+
+        Args:
+            trained_on: per data set the persons, see training.checkpoint.pack_persons.
+
+        Raises:
+            CheckpointError: `trained_on` is no such table.
+        """
+        # MPII's validation persons are never trained on, and its files number people differently.
+        seen = {name: unpack_persons(trained_on.get(name, "")) for name in self.sets}
+        seen["mpii"] = set()
+        persons = tuple(p for p in self.gate.persons if p.index not in seen[p.dataset])
+        if len(persons) >= MIN_GATE_PERSONS:
+            return replace(self, gate=replace(self.gate, persons=persons))
+        log.warning("gate: the checkpoint was trained on nearly everybody held out")
+        return self.drawn()
+
+    def drawn(self, people: int = 1) -> ConversionData:
+        """Return data whose gate are drawn persons, up to `people` of them in a picture."""
+        folder = self.scratch / f"drawn_{people}"
+        if people == 1:
+            write_generated(folder, 0, GENERATED_GATE_PERSONS)
+        else:
+            write_generated(folder, 0, GENERATED_GATE_SCENES, size=SCENE_PX, people=people)
+        persons = tuple(load_dataset("mpii", folder))
+        return replace(self, gate=Group(GENERATED, persons), root=folder, sets=("mpii",))
 
 
 @contextmanager
@@ -64,42 +101,38 @@ def open_data(data: Path | None, *, generated: bool, n_images: int) -> Iterator[
     """
     if data is not None and not generated and not data.is_dir():
         raise DatasetError(f"{data}: no such folder, expected one with {' or '.join(SETS)} in it")
-    real = {} if generated or data is None else _load(data)
-    calibration = Group(
-        "+".join(real), tuple(p for people in real.values() for p in people if not p.held_out)
-    )
-    gate = _gate_group(real)
-    if gate is not None and not generated:
-        yield ConversionData(calibration, gate)
-        return
     with tempfile.TemporaryDirectory(prefix="edge_pose.") as folder:
-        drawn = _draw(Path(folder), n_images if generated else 0)
-        if not generated:
-            log.warning("gate: no held-out persons at hand, measuring on %d drawn", len(drawn))
-        held_out = Group(GENERATED, tuple(p for p in drawn if p.held_out))
+        scratch = Path(folder)
+        if generated or data is None:
+            data = scratch
         if generated:
-            calibration = Group(GENERATED, tuple(p for p in drawn if not p.held_out))
-        yield ConversionData(calibration, held_out)
+            write_generated(data, n_images, GENERATED_GATE_PERSONS)
+        real = _load(data)
+        calibration = _group({k: [p for p in v if not p.held_out] for k, v in real.items()})
+        gate = _group({k: _measurable(v) for k, v in real.items()})
+        sets = tuple(people[0].dataset for people in real.values())
+        found = ConversionData(calibration, gate, data, sets, scratch)
+        if len(gate.persons) < MIN_GATE_PERSONS:
+            found = found.drawn()
+            count = len(found.gate.persons)
+            log.warning("gate: no held-out persons at hand, measuring on %d drawn", count)
+        yield found
 
 
 def _load(data: Path) -> dict[str, list[Person]]:
-    found = [name for name in SETS if (data / name).is_dir()]
+    """Return everybody by the name that the manifest shall give."""
     names = {"mpii": GENERATED} if is_generated(data) else {}
-    return {names.get(name, name): load_dataset(name, data) for name in found}
+    return {names.get(n, n): load_dataset(n, data) for n in SETS if (data / n).is_dir()}
 
 
-def _gate_group(real: dict[str, list[Person]]) -> Group | None:
-    for dataset, people in real.items():
-        held_out = [p for p in people if p.held_out]
-        measurable = tuple(p for p in held_out if np.isfinite(p.unit_px) and p.unit_px > 0)
-        if len(measurable) >= MIN_GATE_PERSONS:
-            return Group(dataset, measurable)
-    return None
+def _group(people: Mapping[str, Sequence[Person]]) -> Group:
+    some = {name: persons for name, persons in people.items() if persons}
+    return Group("+".join(some), tuple(p for persons in some.values() for p in persons))
 
 
-def _draw(folder: Path, n_train: int) -> list[Person]:
-    write_generated(folder, n_train, GENERATED_GATE_PERSONS)
-    return load_dataset("mpii", folder)
+def _measurable(people: Sequence[Person]) -> list[Person]:
+    """Return those held out, with the length that the metric divides by."""
+    return [p for p in people if p.held_out and np.isfinite(p.unit_px) and p.unit_px > 0]
 
 
 def need_calibration(group: Group) -> Group:

@@ -11,6 +11,10 @@ from pathlib import Path
 from edge_pose.artifact import MANIFEST, Artifact, write_manifest
 from edge_pose.errors import ArtifactError
 
+SIGNATURE = f"{MANIFEST}.sig"
+SUFFIXES = (".onnx", ".xml", ".bin", ".tflite", ".engine", ".engine.json")
+"""Of the model files of all formats, and of what a device compiles from them."""
+
 
 def check_target(out: Path) -> None:
     """Make sure that `out` is free, empty or an artifact that may be replaced.
@@ -27,7 +31,8 @@ def check_target(out: Path) -> None:
         raise ArtifactError(message) from None
     except OSError as error:
         raise ArtifactError(f"{out}: cannot be read: {error.strerror}") from None
-    others = [name for name in found if name != MANIFEST and not name.endswith(".onnx")]
+    ours = (MANIFEST, SIGNATURE)
+    others = [name for name in found if name not in ours and not name.endswith(SUFFIXES)]
     if others or (found and MANIFEST not in found):
         which = others[0] if others else f"no {MANIFEST}"
         raise ArtifactError(f"{out}: not an artifact's folder ({which} in it), choose another one")

@@ -35,7 +35,7 @@ def describe(
     return Manifest.model_validate(
         {
             "schema": SCHEMA,
-            "name": f"{info.model}_{converted.precision}",
+            "name": artifact_name(info.model, converted.format, converted.precision),
             "created_by": __version__,
             "task": info.entry.task,
             "file": ModelFile(
@@ -74,6 +74,11 @@ def describe(
             "tools": converted.tools,
         }
     )
+
+
+def artifact_name(model: str, file_format: str, precision: str) -> str:
+    """Return the name of an artifact; ONNX, the usual format, goes without saying."""
+    return "_".join([model, *([] if file_format == "onnx" else [file_format]), precision])
 
 
 def _keypoints(info: CheckpointInfo) -> Keypoints:

@@ -1,45 +1,47 @@
 """Checkpoint to 8-bit ONNX: static quantization in QDQ form, by ONNX Runtime.
 
-Weights are signed with one scale per channel, activations unsigned: of the four combinations this
-is the fast one on x86 (signed activations take twice as long, unsigned weights fifteen times).
+Weights are signed with one scale per channel. Activations are unsigned on x86 (U8S8: signed ones
+take twice as long there, unsigned weights fifteen times) and signed on arm64 (S8S8: what its dot
+product instructions multiply). Either file runs on either processor with nearly the same numbers.
 x86 cores without VNNI (before about 2019) may saturate when they add products in 16 bits: measure
 an artifact on such a device before relying on it.
 """
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import QuantType
 from torch import nn
 
-from converters import torch_onnx
+from converters import onnx_ranges, torch_onnx
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
-from converters.export_graph import INPUT, export_graph
+from converters.export_graph import INPUT, ExportGraph, export_graph
+from converters.onnx_nodes import float_nodes
+from converters.onnx_pixels import pixel_quantization, take_pixels, take_planes
+from converters.onnx_quantize import Scheme, quantize
+from converters.onnx_ranges import Feed, Range
+from converters.onnx_sensitivity import rank_nodes
 from converters.quiet import quiet
 from edge_pose.errors import EdgePoseError
+from edge_pose.lookup import lookup
 from edge_pose.manifest import Quantization
-from edge_pose.preprocess import InputSpec, to_tensor
-from edge_pose.types import Image
+from edge_pose.preprocess import to_tensor
 from training.checkpoint import CheckpointInfo
 
-METHOD = (
-    "MinMax"  # percentile and entropy clip nothing worth clipping where ReLU6 bounds the numbers
-)
+METHODS = onnx_ranges.METHODS
+"""MinMax is first: the others clip little worth clipping where ReLU6 bounds the numbers."""
+
+SCHEMES = {
+    "x86_64": Scheme("U8S8 per channel", QuantType.QUInt8),
+    "aarch64": Scheme("S8S8 per channel", QuantType.QInt8),
+}
+ALIASES = {"amd64": "x86_64", "arm64": "aarch64"}  # Windows, macOS
 
 
 def convert(
@@ -49,111 +51,117 @@ def convert(
     options: Options,
 ) -> Converted:
     """See converters.base.Convert; `calibration` is needed."""
-    if calibration is None:
-        raise EdgePoseError("int8: no calibration pictures given")
-    graph = export_graph(model, info, options.fold)
-    floating = torch_onnx.export(graph.module, graph.example, graph.names)
-    pixels = pixel_quantization(graph.input.spec)
-    quantized = quantize(floating, graph.input.spec, calibration.crops, pixels)
-    if pixels is not None:
-        update = {"dtype": "uint8", "quantization": pixels}
-        graph = replace(graph, input=graph.input.model_copy(update=update))
+    arch, scheme = _scheme(options.arch)
+    method = options.method or METHODS[0]
+    source = _Source.open(model, info, calibration, options)
+    unknown = sorted(set(options.float_layers) - set(source.layers))
+    if unknown:
+        raise EdgePoseError(f"float layer '{unknown[0]}': not a layer of the ONNX graph")
+    ranges = source.ranges(method)
+    floating = (*float_nodes(source.floating.graph), *options.float_layers)
+    quantized = quantize(source.floating, ranges, scheme, floating, source.pixels)
+    graph = source.graph
+    if source.pixels is not None:
+        take_pixels(quantized, source.pixels)
+        if options.fold.pixels:
+            take_planes(quantized)
+        else:
+            update = {"dtype": "uint8", "quantization": source.pixels}
+            graph = replace(graph, input=graph.input.model_copy(update=update))
     return Converted(
-        model=quantized.SerializeToString(deterministic=True),
+        model=torch_onnx.anonymous(quantized).SerializeToString(deterministic=True),
         file_name=torch_onnx.FILE_NAME,
         format="onnx",
         precision="int8",
         backend="onnxruntime",
         graph=graph,
-        method=METHOD,
-        scheme="U8S8 per channel",
+        arch=arch,
+        method=method,
+        scheme=scheme.name,
+        float_layers=options.float_layers,
         tools={**torch_onnx.versions(torch_onnx.TOOLS), "onnxruntime": version("onnxruntime")},
     )
 
 
-def pixel_quantization(spec: InputSpec) -> Quantization | None:
-    """Return the quantization under which a normalised picture is its own pixels, if there is one.
-
-    (pixel - mean) / std is exactly (stored - zero_point) * scale with zero_point = mean and
-    scale = 1 / std, where the mean is one whole number and the standard deviation one number.
-    """
-    mean, std = spec.mean[0], spec.std[0]
-    if spec.dtype == "uint8":  # folded
-        return None
-    same = set(spec.mean) == {mean} and set(spec.std) == {std}
-    if not same or mean != int(mean) or not 0 <= mean <= 255:
-        return None
-    return Quantization(scale=float(np.float32(1.0 / std)), zero_point=int(mean))
-
-
-def quantize(
-    graph: onnx.ModelProto, spec: InputSpec, crops: Image, pixels: Quantization | None
-) -> onnx.ModelProto:
-    """Quantize a float graph.
-
-    Args:
-        graph: as `torch_onnx.export` returns it.
-        spec: how the float graph wants its input.
-        crops: (N, h, w, 3) uint8 BGR for calibration.
-        pixels: let the graph take uint8 pixels of this quantization; None keeps float input.
+def rank_layers(
+    model: nn.Module,
+    info: CheckpointInfo,
+    calibration: CalibrationSet | None,
+    options: Options,
+) -> tuple[str, ...]:
+    """Order the layers by how much the outputs change when one alone is quantized, worst first.
 
     Raises:
-        EdgePoseError: ONNX Runtime cannot quantize the graph.
+        EdgePoseError: as `convert`.
     """
-    outputs = {output.name for output in graph.graph.output}
-    options: dict[str, Any] = {}
-    if pixels is not None:
-        scale, zero = np.array(pixels.scale, np.float32), np.array(pixels.zero_point, np.uint8)
-        options["TensorQuantOverrides"] = {INPUT: [{"scale": scale, "zero_point": zero}]}
-    try:
-        with tempfile.TemporaryDirectory(prefix="edge_pose.") as folder, quiet():
-            source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
-            onnx.save(graph, source)
-            quantize_static(
-                source,
-                target,
-                CropReader(crops, spec),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod[METHOD],
-                # The last layer costs little and 256 steps would blur the peaks: it stays float.
-                nodes_to_exclude=[
-                    node.name for node in graph.graph.node if set(node.output) & outputs
-                ],
-                extra_options=options,
-            )
-            quantized = onnx.load(target)
-    except Exception as error:  # noqa: BLE001 - the quantizer's exceptions share no base class
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason}") from None
-    if pixels is not None:
-        _take_pixels(quantized)
-    return torch_onnx.anonymous(quantized)
+    _, scheme = _scheme(options.arch)
+    source = _Source.open(model, info, calibration, options)
+    ranges = source.ranges(options.method or METHODS[0])
+    return rank_nodes(source.floating, source.layers, list(source.feeds()), ranges, scheme)
 
 
-def _take_pixels(model: onnx.ModelProto) -> None:
-    """Feed the graph's uint8 input straight to what dequantizes it."""
-    graph = model.graph
-    quantizers = [node for node in graph.node if INPUT in node.input]
-    if [node.op_type for node in quantizers] != ["QuantizeLinear"]:
-        found = ", ".join(node.op_type for node in quantizers)
-        raise EdgePoseError(f"ONNX to int8: input feeds {found}, expected one QuantizeLinear")
-    for node in graph.node:
-        node.input[:] = [INPUT if x == quantizers[0].output[0] else x for x in node.input]
-    graph.node.remove(quantizers[0])
-    graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+def _scheme(arch: str) -> tuple[str, Scheme]:
+    """Return the processor and what suits it."""
+    name = (arch or platform.machine()).lower()
+    name = ALIASES.get(name, name)
+    return name, lookup(SCHEMES, name, "processor of 8-bit ONNX")
 
 
-class CropReader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime ships no types
-    """Feeds crops to the calibrator, one by one."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The float graph that is quantized.
 
-    def __init__(self, crops: Image, spec: InputSpec) -> None:
-        self._left = iter(range(len(crops)))
-        self._crops, self._spec = crops, spec
+    Attributes:
+        graph: what was asked for.
+        floating: the graph in ONNX; where pixels can be taken exactly, they are folded later.
+        pixels: how they are taken exactly; None where that cannot be done.
+        calibration: the pictures.
+    """
 
-    def get_next(self) -> dict[str, NDArray[np.float32] | NDArray[np.uint8]] | None:
-        """Return the next input, or None at the end."""
-        i = next(self._left, None)
-        return None if i is None else {INPUT: to_tensor(self._crops[i : i + 1], self._spec)}
+    graph: ExportGraph
+    floating: onnx.ModelProto
+    pixels: Quantization | None
+    calibration: CalibrationSet
+
+    @classmethod
+    def open(
+        cls,
+        model: nn.Module,
+        info: CheckpointInfo,
+        calibration: CalibrationSet | None,
+        options: Options,
+    ) -> _Source:
+        if calibration is None:
+            raise EdgePoseError("int8: no calibration pictures given")
+        pixels = pixel_quantization(info.input_spec)
+        graph = export_graph(model, info, options.fold)
+        exported = graph
+        if pixels is not None and options.fold.pixels:
+            exported = export_graph(model, info, replace(options.fold, pixels=False))
+        floating = torch_onnx.export(exported.module, exported.example, exported.names)
+        return cls(graph, floating, pixels, calibration)
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Nodes that may be quantized or not."""
+        always_float = float_nodes(self.floating.graph)
+        return tuple(n.name for n in self.floating.graph.node if n.name not in always_float)
+
+    def feeds(self) -> Iterator[Feed]:
+        """Inputs of the float graph."""
+        spec = self.graph.input.spec
+        if self.pixels is not None:
+            spec = replace(spec, layout="nchw", dtype="float32")
+        crops = self.calibration.crops
+        return ({INPUT: to_tensor(crops[i : i + 1], spec)} for i in range(len(crops)))
+
+    def ranges(self, method: str) -> dict[str, Range]:
+        """Run the calibration pictures."""
+        try:
+            with quiet():
+                return onnx_ranges.collect_ranges(self.floating, self.feeds, method)
+        except EdgePoseError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no base class
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason}") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -28,3 +30,17 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def quiet_native() -> Iterator[None]:
+    """Drop what native code writes to the process's standard error, around Python."""
+    sys.stderr.flush()
+    with open(os.devnull, "wb") as nothing:  # noqa: PTH123 - a device, no path of ours
+        kept = os.dup(2)
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

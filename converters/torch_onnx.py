@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
 from converters.export_graph import INPUT, export_graph
+from converters.failure import reason
 from converters.quiet import quiet
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import CheckpointInfo
@@ -72,9 +73,7 @@ def export(module: nn.Module, example: Tensor, names: Sequence[str]) -> onnx.Mod
                 verbose=False,
             )
     except Exception as error:  # noqa: BLE001 - the exporter's exceptions share no base class
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else ""
-        name = type(error).__name__
-        raise EdgePoseError(f"torch to ONNX: cannot export: {name}: {reason}") from None
+        raise EdgePoseError(f"torch to ONNX: cannot export: {reason(error)}") from None
     if program is None:
         raise EdgePoseError("torch to ONNX: the exporter returned nothing, torch >= 2.5 is needed")
     graph: onnx.ModelProto = program.model_proto

@@ -7,7 +7,6 @@ is written and the exit code says whether everything is up to date.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,9 +14,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from benchmarks.generated_part import with_part
+from benchmarks.supported import PART as DEVICES
+from benchmarks.supported import devices_table
 from edge_pose.artifact import read_manifest
 from edge_pose.config import RunConfig
-from edge_pose.metrics.pck import LIMB_GROUPS
+from edge_pose.errors import EdgePoseError
 from edge_pose.models import DEFAULT, shipped
 
 ROOT = Path(__file__).parents[1]
@@ -47,9 +49,9 @@ def configuration_table() -> str:
 def model_table() -> str:
     """Return the shipped artifacts with what their gates measured."""
     rows = [
-        "| artifact | input | params | GMAC | size | PCKh@0.5, mean of 14 joints | 12 limb joints |"
-        " persons | float checkpoint |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| artifact | task | format | input | params | GMAC | size | metric | artifact |"
+        " float checkpoint | persons |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, folder in shipped().items():
         if name == "default":
@@ -58,17 +60,15 @@ def model_table() -> str:
         gate, origin = manifest.gate, manifest.origin
         if gate is None:
             raise SystemExit(f"{folder}: no gate report")
-        # Two joints per group: the mean of the groups is the mean of the twelve joints.
-        limbs = [gate.per_group.get(group) for group in LIMB_GROUPS]
-        known = [value for value in limbs if value is not None]
-        mean12 = f"{sum(known) / len(known):.1f}" if known else ""
         mark = " (default)" if name == DEFAULT else ""
         width, height = manifest.input.size
+        file, part = manifest.file, gate.stated
         rows.append(
-            f"| `{name}`{mark} | {width}×{height} | {origin.params / 1e6:.2f} M"
-            f" | {origin.macs / 1e9:.2f} | {manifest.file.size_bytes / 1e6:.1f} MB"
-            f" | **{gate.artifact_accuracy:.1f}** | {mean12} | {gate.n_persons}"
-            f" | {gate.checkpoint_accuracy:.1f} |"
+            f"| `{name}`{mark} | {manifest.task} | {file.format} {file.precision} | {width}×{height}"
+            f" | {origin.params / 1e6:.2f} M | {origin.macs / 1e9:.2f}"
+            f" | {file.total_bytes / 1e6:.1f} MB | {part.metric}, {part.dataset}"
+            f" | **{part.artifact_accuracy:.1f}** | {part.checkpoint_accuracy:.1f}"
+            f" | {part.n_persons} |"
         )
     return "\n".join(rows)
 
@@ -79,7 +79,9 @@ def speed_table() -> str:
         json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
         for name in ("run", "cold_start", "mediapipe")
     )
-    figures, first, versus = run["summary"], cold["summary"], peer["summary"]
+    # Schema 2 keeps the parts beside the modes; schema 1 had nothing else.
+    figures = run.get("parts", run)["summary"]
+    first, versus = cold["summary"], peer["summary"]
     machine = f"{run['environment']['cpu_model']}, {run['environment']['cores']} cores"
 
     def spread(values: dict[str, float], digits: int) -> str:
@@ -245,6 +247,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "table1": ("docs/models.md", table1_text),
     "stacks": ("docs/models.md", stacks_text),
     "weights": ("training/weights/README.md", weights_table),
+    DEVICES: ("SUPPORTED.md", lambda: devices_table(ROOT)),
 }
 
 
@@ -255,11 +258,10 @@ def main() -> int:
     for name, (file, make) in PARTS.items():
         path = ROOT / file
         text = path.read_text("utf-8")
-        pattern = rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)"
-        content = make().replace("\\", r"\\")
-        new, count = re.subn(pattern, rf"\g<1>{content}\n\g<2>", text, flags=re.DOTALL)
-        if count != 1:
-            raise SystemExit(f"{file}: found {count} parts named {name}, expected one")
+        try:
+            new = with_part(text, name, make(), file)
+        except EdgePoseError as error:
+            raise SystemExit(str(error)) from None
         if new != text:
             stale.append(file)
             if not check:

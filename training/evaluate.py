@@ -5,109 +5,46 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import available_cores, open_backend
-from edge_pose.backends.base import Backend
-from edge_pose.decoding.heatmap import decode_heatmaps
+from edge_pose.decoding.heatmap import decode_heatmaps, split_keypoints
+from edge_pose.errors import UsageError
 from edge_pose.metrics.pck import PckResult, pck
 from edge_pose.metrics.swaps import SwapResult, count_swaps
-from edge_pose.preprocess import (
-    InputSpec,
-    apply_affine,
-    crop,
-    invert_affine,
-    region_affine,
-    to_tensor,
-)
-from edge_pose.skeleton import MPII16, KeypointFormat, keypoint_format
+from edge_pose.preprocess import apply_affine, crop, invert_affine, region_affine, to_tensor
+from edge_pose.skeleton import MPII16, KeypointFormat
 from edge_pose.types import FloatArray, Image
-from training.checkpoint import CheckpointInfo, load_checkpoint, unpack_persons
+from training.checkpoint import unpack_persons
 from training.datasets import DatasetError, Person, load_dataset
 from training.keypoints import mirror, to_mpii
+from training.predictors import ArtifactPredictor, NetworkPredictor, Predictor, open_predictor
 from training.samples import read_image
+
+__all__ = [
+    "METRIC",
+    "OWN_SPLIT",
+    "THRESHOLD",
+    "ArtifactPredictor",
+    "NetworkPredictor",
+    "Predictor",
+    "data_hash",
+    "measure",
+    "measure_predictions",
+    "measure_swaps",
+    "open_predictor",
+    "predict",
+    "predict_all",
+    "predict_crops",
+    "unseen_persons",
+]
 
 # PCKh@0.5 of MPII; PCK@0.2 by torso for the others (Johnson and Everingham 2010).
 THRESHOLD = {"mpii": 0.5, "lsp": 0.2, "lspet": 0.2, "flic": 0.2, "coco": 0.2}
 METRIC = {name: "PCKh@0.5" if name == "mpii" else "PCK@0.2 (torso)" for name in THRESHOLD}
 OWN_SPLIT = ("mpii", "lsp", "flic")
 BATCH = 32
-
-Tensor: TypeAlias = NDArray[np.float32] | NDArray[np.uint8]
-
-
-class Predictor(Protocol):
-    """Anything that maps crops to heatmaps.
-
-    Attributes:
-        spec: how the network wants its input.
-        stride: input px per heatmap px.
-        heatmap_kind: "logits" or "gaussian".
-        keypoints: what the heatmaps are of.
-    """
-
-    spec: InputSpec
-    stride: int
-    heatmap_kind: str
-    keypoints: KeypointFormat
-
-    def heatmaps(self, tensor: Tensor) -> FloatArray:
-        """Map an input tensor (N, …) to (N, K, H, W) heatmaps."""
-        ...
-
-
-class NetworkPredictor:
-    """A torch network in float32."""
-
-    def __init__(self, model: nn.Module, info: CheckpointInfo, device: torch.device) -> None:
-        self.model, self.device = model.eval(), device
-        self.spec = info.input_spec
-        self.stride = info.entry.stride
-        self.heatmap_kind = info.heatmap_kind
-        self.keypoints = keypoint_format(info.keypoint_format)
-
-    @torch.no_grad()
-    def heatmaps(self, tensor: Tensor) -> FloatArray:
-        """Run one batch (N, 3, h, w) float32."""
-        output = self.model(torch.from_numpy(tensor).to(self.device))[-1]
-        result: FloatArray = output.float().cpu().numpy()
-        return result
-
-
-class ArtifactPredictor:
-    """An exported artifact in its runtime, as a device runs it: one crop at a time."""
-
-    def __init__(self, artifact: Artifact, backend: Backend) -> None:
-        manifest = artifact.manifest
-        self.backend = backend
-        self.spec = manifest.input.spec
-        self.stride = manifest.decoder.stride
-        self.heatmap_kind: str = manifest.decoder.kind
-        self.keypoints = manifest.keypoint_format.format
-
-    def heatmaps(self, tensor: Tensor) -> FloatArray:
-        """Run (N, …) of the manifest's dtype and layout."""
-        return np.concatenate([self.backend.run(one[None])[0] for one in tensor])
-
-
-def open_predictor(path: str) -> tuple[Predictor, CheckpointInfo | Artifact]:
-    """Open a checkpoint file, an artifact folder or the name of a shipped artifact.
-
-    Raises:
-        EdgePoseError: it is none of them, or damaged.
-    """
-    if Path(path).is_file():
-        model, info = load_checkpoint(Path(path))
-        return NetworkPredictor(model, info, torch.device("cpu")), info
-    artifact = load_artifact(path, trust_ungated=True)  # measuring is how trust begins
-    backend = open_backend(artifact, threads=available_cores())
-    return ArtifactPredictor(artifact, backend), artifact
 
 
 def unseen_persons(
@@ -159,8 +96,16 @@ def predict(
 def predict_crops(
     predictor: Predictor, crops: Image, *, flip_test: bool
 ) -> tuple[FloatArray, FloatArray]:
-    """Return keypoints (N, K, 2) in input px and scores (N, K) of (N, h, w, 3) crops."""
+    """Return keypoints (N, K, 2) in input px and scores (N, K) of (N, h, w, 3) crops.
+
+    Raises:
+        UsageError: a flip test of a graph that decodes itself.
+    """
     maps = predictor.heatmaps(to_tensor(crops, predictor.spec))
+    if maps.ndim == 3:  # the graph decodes
+        if flip_test:
+            raise UsageError("flip test: the graph decodes, there are no heatmaps to average")
+        return split_keypoints(maps)
     if flip_test:
         mirrored = np.ascontiguousarray(crops[:, :, ::-1])
         other = predictor.heatmaps(to_tensor(mirrored, predictor.spec))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import io
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -11,42 +9,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from training.checkpoint import CheckpointError
-from training.pictures.style import BLUE, GRAY, LINES, PictureError, new_figure, plain_axes, save
+from training.pictures.page import page, write_page
+from training.pictures.style import BLUE, GRAY, LINES, new_figure, plain_axes, save
 
 Epoch: TypeAlias = Mapping[str, Any]
 """One line of log.jsonl."""
-
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60em; margin: 2em auto;
-  padding: 0 1em; }}
-svg {{ width: 100%; height: auto; }}
-.table {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; }}
-th, td {{ padding: 0.25em 0.8em; text-align: right; border-bottom: 1px solid #ddd; }}
-th {{ border-bottom: 2px solid #222; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{summary}</p>
-{figure}
-<div class="table">
-<table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
-</body>
-</html>
-"""
 
 
 def read_log(log: Path) -> list[dict[str, Any]]:
@@ -81,31 +48,16 @@ def plot_log(log: Path, out: Path) -> Path:
     epochs = read_log(log)
     if out.suffix.lower() not in (".html", ".htm"):
         return save(_figure(epochs), out)
-    text = page(epochs, title=log.resolve().parent.name or log.name)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, "utf-8")
-    except OSError as error:
-        raise PictureError(f"{out}: cannot be written: {error.strerror}") from None
-    return out
+    return write_page(log_page(epochs, title=log.resolve().parent.name or log.name), out)
 
 
-def page(epochs: Sequence[Epoch], *, title: str) -> str:
+def log_page(epochs: Sequence[Epoch], *, title: str) -> str:
     """Return the HTML page of some epochs, with everything it needs inside."""
     rows = [_flat(epoch) for epoch in epochs]
     names = list(dict.fromkeys(name for row in rows for name in row))
-    head = "".join(f"<th>{html.escape(name.replace('_', ' '))}</th>" for name in names)
-    lines = (
-        "".join(f"<td>{html.escape(_number(row.get(name, '')))}</td>" for name in names)
-        for row in rows
-    )
-    return PAGE.format(
-        title=html.escape(title),
-        summary=html.escape(_summary(epochs)),
-        figure=_svg(_figure(epochs)),
-        head=head,
-        rows="\n".join(f"<tr>{line}</tr>" for line in lines),
-    )
+    head = [name.replace("_", " ") for name in names]
+    table = [[row.get(name, "") for name in names] for row in rows]
+    return page(title, _summary(epochs), _figure(epochs), head, table)
 
 
 def measurements(epochs: Sequence[Epoch]) -> dict[str, tuple[list[int], list[float]]]:
@@ -167,18 +119,6 @@ def _mark_sizes(panels: Sequence[Any], epochs: Sequence[Epoch]) -> None:
             )  # fmt: skip
 
 
-def _svg(figure: Any) -> str:  # noqa: ANN401
-    """Return a figure as an <svg> element whose words are text."""
-    from matplotlib import rc_context
-
-    stream = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "edge_pose"}):
-        figure.savefig(stream, format="svg", metadata=nothing)
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _summary(epochs: Sequence[Epoch]) -> str:
     last = epochs[-1]
     parts = [f"{last['epoch']} epochs", f"last loss {last['loss']:.3f}"]
@@ -196,7 +136,3 @@ def _flat(epoch: Epoch) -> dict[str, Any]:
         else:
             flat[name] = value
     return flat
-
-
-def _number(value: object) -> str:
-    return f"{value:.5g}" if isinstance(value, float) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from converters import cli
 from converters.calibration import draw_calibration
 from converters.data import ConversionData, open_data
 from edge_pose.types import Image
@@ -120,3 +122,20 @@ def leftovers(tmp_path: Path) -> Callable[[], list[str]]:
         return sorted(path.name for path in tmp_path.iterdir())
 
     return names
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run edge-pose-convert in this process; return exit code, stdout and stderr."""
+
+    def call(*args: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["edge-pose-convert", *map(str, args)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        out, err = capfd.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return call

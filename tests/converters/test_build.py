@@ -12,16 +12,24 @@ import numpy as np
 import pytest
 import torch
 
-from converters import onnx_int8
-from converters.build import Settings, build
+from converters.build import build
 from converters.data import ConversionData
+from converters.job import Job
+from converters.ladder import GateError
+from converters.settings import Settings
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend
 from edge_pose.errors import ArtifactError, EdgePoseError, UsageError
-from edge_pose.preprocess import InputSpec
-from edge_pose.types import FloatArray, Image
-from training.checkpoint import CheckpointError, load_checkpoint, sha256_file
+from edge_pose.types import FloatArray
+from training.checkpoint import (
+    CheckpointError,
+    CheckpointInfo,
+    load_checkpoint,
+    save_checkpoint,
+    sha256_file,
+)
 from training.evaluate import ArtifactPredictor, NetworkPredictor, predict
+from training.registry import get_model
 
 INT8 = Settings("int8", n_images=32)
 
@@ -88,39 +96,29 @@ def test_the_same_bytes_on_every_run(
         assert (tmp_path / "again" / name).read_bytes() == first
 
 
-@pytest.fixture
-def bad_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Plant ranges that are far too small: the quantizer sees pictures in the dark."""
-
-    def dark(crops: Image, spec: InputSpec) -> FloatArray:
-        return np.full((len(crops), 3, *spec.size), 1e-4, np.float32)
-
-    monkeypatch.setattr(onnx_int8, "to_tensor", dark)
-
-
-@pytest.mark.usefixtures("bad_calibration")
-def test_bad_quantization_is_refused(
-    checkpoint: Path, drawn: ConversionData, tmp_path: Path, leftovers: Callable[[], list[str]]
+def test_a_missed_limit_is_refused_unless_forced(
+    checkpoint: Path,
+    drawn: ConversionData,
+    tmp_path: Path,
+    leftovers: Callable[[], list[str]],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with pytest.raises(EdgePoseError, match="tiny_int8: gate failed: PCKh@") as caught:
-        build(checkpoint, tmp_path / "bad", drawn, INT8)
+    """No 8-bit network moves its keypoints by nothing at all."""
+    strict = replace(INT8, limit_drift_px=0.0, ladder=False)
+    with pytest.raises(GateError, match="tiny_int8: gate failed") as caught:
+        build(checkpoint, tmp_path / "bad", drawn, strict)
     assert "nothing was written" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert leftovers() == []
-
-
-@pytest.mark.usefixtures("bad_calibration")
-def test_force_writes_what_the_runtime_then_refuses(
-    checkpoint: Path, drawn: ConversionData, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
     with caplog.at_level(logging.WARNING):
-        build(checkpoint, tmp_path / "bad", drawn, replace(INT8, force=True))
+        build(checkpoint, tmp_path / "bad", drawn, replace(strict, force=True))
     assert "--trust-ungated" in caplog.text
     with pytest.raises(ArtifactError, match="failed its accuracy gate"):
         load_artifact(tmp_path / "bad")
     trusted = load_artifact(tmp_path / "bad", trust_ungated=True)
     assert trusted.manifest.gate is not None
     assert not trusted.manifest.gate.passed
+    assert not any(attempt.passed for attempt in trusted.manifest.attempts)
 
 
 def test_no_pictures_to_calibrate_with(
@@ -161,7 +159,7 @@ def test_a_checkpoint_that_is_replaced_meanwhile(
         shutil.copy(checkpoint_of("tiny_means"), live)
         return loaded
 
-    monkeypatch.setattr("converters.build.load_checkpoint", load_and_replace)
+    monkeypatch.setattr("converters.job.load_checkpoint", load_and_replace)
     with pytest.raises(EdgePoseError, match="was replaced while it was read"):
         build(live, tmp_path / "new", drawn, INT8)
     assert not (tmp_path / "new").exists()
@@ -175,3 +173,27 @@ def test_unknown_precision_and_foreign_folder(
     (tmp_path / "mine.txt").touch()
     with pytest.raises(ArtifactError, match="not an artifact's folder"):
         build(checkpoint, tmp_path, drawn, INT8)
+
+
+def test_pictures_are_drawn_once_for_all_tries(checkpoint: Path, drawn: ConversionData) -> None:
+    said: list[str] = []
+    job = Job(checkpoint, drawn, say=said.append)
+    assert job.calibration(16) is job.calibration(16)
+    assert len(job.calibration(32).crops) == 32
+    assert said == [f"drawing {n} calibration pictures from generated" for n in (16, 32)]
+    assert job.yardstick is job.yardstick
+
+
+def test_how_many_pictures_there_are(
+    checkpoint: Path, drawn: ConversionData, tmp_path: Path
+) -> None:
+    """One per person for networks that see one, else one for all that are in it."""
+    persons = drawn.calibration.persons
+    pairs = [replace(p, image=persons[i // 2].image) for i, p in enumerate(persons)]
+    data = replace(drawn, calibration=replace(drawn.calibration, persons=tuple(pairs)))
+    assert Job(checkpoint, data).n_calibration == 32
+    model = get_model("center_hourglass_s")
+    path = tmp_path / "detector.safetensors"
+    info = CheckpointInfo(model.name, model.heatmap_kind, (64, 64))
+    save_checkpoint(path, model.build().state_dict(), info)
+    assert Job(path, data).n_calibration == 16

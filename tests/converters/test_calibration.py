@@ -12,7 +12,9 @@ import pytest
 from converters.calibration import draw_calibration
 from converters.data import ConversionData
 from edge_pose.errors import EdgePoseError
+from edge_pose.whole_picture import fit_picture
 from training.datasets import Person
+from training.samples import read_image
 
 SIZE = (64, 64)
 
@@ -81,3 +83,38 @@ def test_flat_pictures_among_others_are_left_out(
 def test_too_few_asked_for(drawn: ConversionData, count: int) -> None:
     with pytest.raises(EdgePoseError, match=f"{count} images asked for, at least 16"):
         draw_calibration(drawn.calibration.persons, "drawn", SIZE, count, seed=1)
+
+
+@pytest.mark.parametrize("task", ["bottom_up", "detector"])
+def test_networks_of_whole_pictures_are_shown_whole_pictures(
+    drawn: ConversionData, task: str
+) -> None:
+    persons = drawn.calibration.persons
+    found = draw_calibration(persons, "drawn", SIZE, 20, seed=1, task=task)
+    whole = [fit_picture(read_image(p.image), SIZE)[0].tobytes() for p in persons]
+    drawn_at = [whole.index(image.tobytes()) for image in found.crops]
+    assert len(set(drawn_at)) == 20
+    assert drawn_at != sorted(drawn_at)
+    again = draw_calibration(persons, "drawn", SIZE, 20, seed=1, task=task)
+    assert again.sha256 == found.sha256
+
+
+def test_a_picture_with_somebody_held_out_is_not_shown(drawn: ConversionData) -> None:
+    persons = list(drawn.calibration.persons[:20])
+    beside = replace(drawn.gate.persons[0], image=persons[0].image)
+    twice = replace(persons[1], index=99)  # another person of a picture that is there once
+    found = draw_calibration([*persons, beside, twice], "drawn", SIZE, 50, seed=1, task="detector")
+    assert len(found.crops) == 19
+
+
+def test_flat_whole_pictures_are_refused(painted: Callable[[int, int], list[Person]]) -> None:
+    persons = painted(20, 0)
+    copies = []
+    for i, person in enumerate(persons):
+        file = person.image.with_name(f"black_{i}.png")
+        file.write_bytes(person.image.read_bytes())
+        copies.append(replace(person, image=file))
+    with pytest.raises(EdgePoseError, match="20 of 20 crops of mpii show one flat colour"):
+        draw_calibration(copies, "mpii", SIZE, 20, seed=1, task="bottom_up")
+    with pytest.raises(EdgePoseError, match="1 training pictures in mpii, at least 16"):
+        draw_calibration(persons, "mpii", SIZE, 20, seed=1, task="bottom_up")

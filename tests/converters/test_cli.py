@@ -7,28 +7,32 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 
-from converters import cli
+from converters import cli, ladder
+from converters.gates import LIMIT_POINTS
 from edge_pose.artifact import load_artifact
+from edge_pose.engines.calibration_cache import parse_cache
 from training.checkpoint import CheckpointInfo, save_checkpoint
 from training.registry import get_model
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; return exit code, stdout and stderr."""
-
-    def call(*args: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["edge-pose-convert", *map(str, args)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        out, err = capfd.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
+PROFILE = """
+schema = "edge_pose.device/1"
+name = "mine"
+arch = "aarch64"
+precisions = ["fp32", "int8"]
+[runtime]
+backend = "onnxruntime"
+format = "onnx"
+precision = "int8"
+fold_pixels = true
+[power]
+meter = "estimate"
+idle_w = 1.0
+max_w = 2.0
+"""
 
 
 def test_both_precisions_as_json(run: Run, checkpoint: Path, tmp_path: Path) -> None:
@@ -43,7 +47,9 @@ def test_both_precisions_as_json(run: Run, checkpoint: Path, tmp_path: Path) -> 
     for folder, result in zip(folders, results, strict=True):
         file = load_artifact(folder).manifest.file
         assert (result["size_bytes"], result["sha256"]) == (file.size_bytes, file.sha256)
+        assert (result["format"], result["precision"]) == (file.format, file.precision)
         assert result["gate"]["passed"] is True
+        assert [attempt["passed"] for attempt in result["attempts"]] == [True]
     assert "gate passed" in err
 
 
@@ -51,7 +57,7 @@ def test_one_precision_goes_straight_to_out(run: Run, checkpoint: Path, tmp_path
     out_folder = tmp_path / "mine"
     code, out, err = run("--checkpoint", checkpoint, "--out", out_folder, "--precision", "fp32")
     assert code == 0, err
-    assert out == f"{out_folder}: 0.02 MB\n"
+    assert out == f"{out_folder}: onnx fp32, 0.02 MB\n"
     assert load_artifact(out_folder).manifest.name == "tiny_fp32"
     assert "no held-out persons at hand, measuring on 120 drawn" in err
 
@@ -121,20 +127,111 @@ def test_data_comes_from_the_environment(
     assert "from_env: no such folder" in last_line(err)
 
 
-def test_failed_gate(
-    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from converters import gate
-
-    monkeypatch.setattr(gate, "MIN_AGREEMENT", 1.01)
-    arguments = ("--checkpoint", checkpoint, "--precision", "fp32", "--generated", "--json")
-    code, out, err = run(*arguments, "--out", tmp_path / "new")
-    assert (code, out) == (1, "")
+def test_failed_gate(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ("--checkpoint", checkpoint, "--generated", "--calibration-images", 32)
+    strict = (*arguments, "--limit-drift", 0, "--no-ladder", "--json", "--out", tmp_path / "new")
+    code, out, err = run(*strict)
+    assert code == 1
     assert "gate failed" in last_line(err)
+    assert json.loads(out)["error"] in last_line(err)
+    assert [attempt["passed"] for attempt in json.loads(out)["attempts"]] == [False]
     assert not (tmp_path / "new").exists()
-    code, out, _ = run(*arguments, "--out", tmp_path / "new", "--force")
+    code, out, _ = run(*strict, "--force")
     assert code == 0
     assert json.loads(out)["gate"]["passed"] is False
+
+
+def test_the_profile_says_what_is_made(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "mine.toml"
+    profile.write_text(PROFILE)
+    arguments = ("--checkpoint", checkpoint, "--generated", "--calibration-images", 16)
+    code, _, err = run(*arguments, "--out", tmp_path / "a", "--profile", profile)
+    assert code == 0, err
+    manifest = load_artifact(tmp_path / "a").manifest
+    assert (manifest.file.format, manifest.file.precision) == ("onnx", "int8")
+    assert manifest.file.arch == "aarch64"
+    assert manifest.input.layout == "nhwc"
+    assert manifest.contains == ("normalization",)
+    flags = ("--precision", "fp32", "--no-fold-pixels")
+    code, _, err = run(*arguments, "--out", tmp_path / "b", "--profile", profile, *flags)
+    assert code == 0, err
+    manifest = load_artifact(tmp_path / "b").manifest
+    assert (manifest.file.precision, manifest.contains) == ("fp32", ())
+
+
+def test_the_decoder_becomes_part_of_the_graph(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    arguments = ("--checkpoint", checkpoint, "--out", tmp_path / "new", "--precision", "fp32")
+    code, _, err = run(*arguments, "--fold-decoder")
+    assert code == 0, err
+    manifest = load_artifact(tmp_path / "new").manifest
+    assert (manifest.contains, manifest.decoder.name) == (("decoder",), "keypoints")
+
+
+def test_a_fallback_is_written_once_under_its_own_name(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where int8 fell back to fp16 and fp16 is asked for, too, there is one fp16."""
+    monkeypatch.setattr(ladder, "first_rung", lambda _: ladder.Rung("fp16"))
+    arguments = ("--checkpoint", checkpoint, "--out", tmp_path, "--generated")
+    code, out, err = run(*arguments, "--precision", "int8", "--precision", "fp16")
+    assert code == 0, err
+    (line,) = out.splitlines()
+    assert line.startswith(f"{tmp_path / 'tiny_fp16'}: onnx fp16, ")
+    assert "no int8 passes the gate, fell back to fp16" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny_fp16"]
+
+
+def test_options_of_the_conversion_do_not_stand_before_a_subcommand(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @click.command("greet")
+    def greet() -> None:
+        click.echo("hello")
+
+    monkeypatch.setitem(cli.command.commands, "greet", greet)
+    assert run("greet")[:2] == (0, "hello\n")
+    code, out, err = run("--checkpoint", checkpoint, "greet")
+    assert (code, out) == (2, "")
+    assert "--checkpoint stands before 'greet', options of 'greet' go after it" in last_line(err)
+    assert run("matrxi")[0] == 2
+
+
+def test_a_calibration_cache_for_a_device(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    artifact, cache = tmp_path / "new", tmp_path / "scales.cache"
+    assert run("--checkpoint", checkpoint, "--out", artifact, "--precision", "fp32")[0] == 0
+    arguments = ("calibration-cache", artifact, "--generated", "--calibration-images", 16)
+    code, out, err = run(*arguments, "--out", cache)
+    assert code == 0, err
+    scales = parse_cache(cache.read_text("ascii"), str(cache))
+    assert {"image", "heatmaps"} <= scales.keys()
+    assert out == f"{cache}: scales of {len(scales)} tensors\n"
+    code, _, err = run(*arguments, "--out", tmp_path / "nowhere" / "scales.cache")
+    assert code == 1
+    assert "scales.cache: cannot be written: No such file or directory" in last_line(err)
+
+
+@pytest.mark.parametrize("missing", ["--checkpoint", "--out"])
+def test_what_is_needed(run: Run, missing: str, checkpoint: Path, tmp_path: Path) -> None:
+    given = {"--checkpoint": checkpoint, "--out": tmp_path / "new"}
+    del given[missing]
+    code, out, err = run(*(word for pair in given.items() for word in pair))
+    assert (code, out) == (2, "")
+    assert f"Missing option '{missing}'" in last_line(err)
+
+
+def test_help_is_one_line_per_option_and_names_the_limits(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, _ = run("--help")
+    assert code == 0
+    described = out.partition("Options:")[2]
+    for parameter in cli.command.params:
+        (line,) = [x for x in described.splitlines() if x.strip().startswith(parameter.opts[0])]
+        assert len(line.split("  ")[-1]) > 5, f"{parameter.name} says nothing"
+    limits = ", ".join(f"{name} {LIMIT_POINTS[name]:g}" for name in ("fp32", "fp16", "int8"))
+    assert f"[default: {limits}]" in " ".join(out.split())
+    assert LIMIT_POINTS["dynamic_int8"] == LIMIT_POINTS["int8"]
 
 
 def test_as_a_program(tmp_path: Path) -> None:

@@ -2,14 +2,20 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+import scipy.io
 
 from converters.data import need_calibration, open_data
 from edge_pose.errors import EdgePoseError
+from training.checkpoint import pack_persons
 from training.datasets import DatasetError
 from training.datasets.generated import MARKER, write_generated
+from training.datasets.scenes import load_scenes
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +25,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_generated(root, 20, 105, size=(96, 96))
     (root / "mpii" / MARKER).unlink()
     return root
+
+
+@pytest.fixture
+def lspet(tmp_path: Path) -> Path:
+    """Data folder with LSPET's layout, 40 persons of whom numbers 9 and 29 are held out."""
+    folder = tmp_path / "both" / "lspet"
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    joints = np.ones((14, 3, 40))
+    joints[:, :2] = rng.uniform(20, 100, (14, 2, 40))
+    for i in range(40):
+        picture = rng.integers(0, 256, (120, 110, 3)).astype(np.uint8)
+        cv2.imwrite(str(folder / "images" / f"im{i + 1:05d}.jpg"), picture)
+    scipy.io.savemat(folder / "joints.mat", {"joints": joints})
+    return tmp_path / "both"
 
 
 def test_validation_persons_of_mpii_are_for_the_gate(folder: Path) -> None:
@@ -86,3 +107,42 @@ def test_damaged_annotations(tmp_path: Path) -> None:
         open_data(tmp_path, generated=False, n_images=32),
     ):
         pass
+
+
+def test_data_sets_are_measured_together(folder: Path, lspet: Path) -> None:
+    shutil.copytree(folder / "mpii", lspet / "mpii")
+    with open_data(lspet, generated=False, n_images=32) as data:
+        assert data.gate.dataset == data.calibration.dataset == "mpii+lspet"
+        assert data.sets == ("mpii", "lspet")
+        names = [p.dataset for p in data.gate.persons]
+        assert (names.count("mpii"), names.count("lspet")) == (105, 2)
+        lspet_seen = pack_persons([9])
+        left = data.without({"lspet": lspet_seen}).gate.persons
+        assert sum(p.dataset == "lspet" for p in left) == 1
+        # MPII's validation persons are never trained on: its files number people differently.
+        everybody = pack_persons(range(500))
+        left = data.without({"mpii": everybody, "lspet": everybody}).gate.persons
+        assert [p.dataset for p in left] == ["mpii"] * 105
+
+
+def test_who_was_trained_on_is_not_measured(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with open_data(folder, generated=False, n_images=32) as data:
+        lspet = tuple(replace(p, dataset="lspet") for p in data.gate.persons)
+        only = replace(data, gate=replace(data.gate, persons=lspet), sets=("lspet",))
+        seen = {"lspet": pack_persons(p.index for p in lspet[:6])}
+        with caplog.at_level(logging.WARNING):
+            found = only.without(seen)
+        assert found.gate.dataset == "generated"
+        assert "trained on nearly everybody" in caplog.text
+        assert all(p.image.is_file() for p in found.gate.persons)
+
+
+def test_drawn_crowds(folder: Path) -> None:
+    with open_data(folder, generated=False, n_images=32) as data:
+        crowd = data.drawn(people=3)
+        scenes = load_scenes("mpii", crowd.root)
+        assert sorted({len(scene.present) for scene in scenes}) == [1, 2, 3]
+        assert sum(len(scene.present) for scene in scenes) == len(crowd.gate.persons) == 120
+        assert all(p.held_out for p in crowd.gate.persons)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from converters import folder as module
 from converters.folder import check_target, write_artifact
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.errors import ArtifactError
+from edge_pose.manifest import WeightsFile
 
 Leftovers = Callable[[], list[str]]
 
@@ -27,6 +29,18 @@ def test_written_artifact_loads(artifact: Artifact, leftovers: Leftovers) -> Non
     loaded = load_artifact(artifact.folder)
     assert (loaded.manifest, loaded.model) == (artifact.manifest, artifact.model)
     assert leftovers() == ["new"]
+
+
+def test_a_file_of_weights_is_written_too(artifact: Artifact) -> None:
+    weights = b"weights"
+    entry = WeightsFile(
+        name="model.bin", sha256=hashlib.sha256(weights).hexdigest(), size_bytes=len(weights)
+    )
+    manifest = artifact.manifest.model_copy(
+        update={"file": artifact.manifest.file.model_copy(update={"weights": entry})}
+    )
+    write_artifact(replace(artifact, manifest=manifest, weights=weights))
+    assert load_artifact(artifact.folder).weights == weights
 
 
 def test_parents_are_made(artifact: Artifact, tmp_path: Path) -> None:
@@ -51,7 +65,32 @@ def test_an_empty_folder_is_used(artifact: Artifact, leftovers: Leftovers) -> No
     assert leftovers() == ["new"]
 
 
-@pytest.mark.parametrize("names", [["thesis.tex"], ["model.onnx"], ["manifest.json", "notes"]])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["manifest.json"],
+        ["manifest.json", "model.onnx"],
+        ["manifest.json", "manifest.json.sig", "model.tflite"],
+        ["manifest.json", "model.bin", "model.xml"],
+        ["manifest.json", "model.onnx", "model_fp16.engine", "model_fp16.engine.json"],
+    ],
+)
+def test_artifacts_of_all_formats_may_be_replaced(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    check_target(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["thesis.tex"],
+        ["model.onnx"],
+        ["manifest.json.sig"],
+        ["manifest.json", "notes"],
+        ["manifest.json", "sig"],
+    ],
+)
 def test_other_folders_are_left_alone(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).write_text("mine")

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import io
-from pathlib import Path
 
-import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,15 +14,6 @@ from training.registry import ModelEntry, get_model, model_names
 
 SIDE = 64  # px; the least that the deepest hourglass takes
 STEPS = 80
-# What neither OpenVINO nor a TFLite converter has to be asked twice about. Additions are welcome
-# when both are known to run them with static shapes.
-OPERATORS = {
-    "Add", "AveragePool", "BatchNormalization", "Concat", "Conv", "ConvTranspose", "Div",
-    "Flatten", "Gather", "Gemm", "GlobalAveragePool", "HardSwish", "Identity", "MatMul", "MaxPool",
-    "Mul",
-    "PRelu", "Pad", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "Split", "Sub",
-    "Transpose", "Constant", "Clip",
-}  # fmt: skip
 
 
 def images(entry: ModelEntry, batch: int) -> Tensor:
@@ -166,28 +152,3 @@ def test_it_learns_one_batch_by_heart(entry: ModelEntry) -> None:
         loss.backward()
         optimizer.step()
     assert losses[-1] < 0.5 * losses[0]
-
-
-# torch.onnx copies torch's own tree specs, which warns about torch's own code.
-@pytest.mark.filterwarnings("ignore:.isinstance.treespec, LeafSpec.:FutureWarning")
-def test_onnx_export_equals_torch(entry: ModelEntry, model: nn.Module, tmp_path: Path) -> None:
-    x = images(entry, 1)
-    file = tmp_path / "model.onnx"
-    torch.onnx.export(
-        model, (x,), str(file), dynamo=True, opset_version=18, external_data=False, verbose=False
-    )
-    graph = onnx.load(str(file)).graph
-    used = {node.op_type for node in graph.node}
-    assert used <= OPERATORS, sorted(used - OPERATORS)
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        assert all(d.dim_value > 0 for d in value.type.tensor_type.shape.dim), value.name
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
-    expected = predict(model, x)
-    assert len(found) == len(expected)
-    exact = predict(copy.deepcopy(model).double(), x.double())
-    for ours, theirs, double in zip(expected, found, exact, strict=True):
-        # Of the largest value; where float32 is no closer to float64 itself, as close as that.
-        rounding = float((ours - double).abs().max())
-        tolerance = max(1e-4 * float(ours.abs().max()), 2 * rounding)
-        np.testing.assert_allclose(theirs, ours.numpy(), rtol=0, atol=tolerance)

@@ -14,7 +14,7 @@ import pytest
 
 from training.checkpoint import CheckpointError
 from training.pictures.style import PictureError
-from training.plots import measurements, page, plot_log, read_log
+from training.plots import log_page, measurements, plot_log, read_log
 
 EPOCHS: list[dict[str, Any]] = [
     {"epoch": 1, "step": 10, "input_side": 128, "loss": 5.5, "lr": 1e-3, "minutes": 1.0},
@@ -81,7 +81,7 @@ def test_the_page_holds_the_curve_and_every_epoch(tmp_path: Path) -> None:
 
 
 def test_the_figure_in_the_page_is_whole(tmp_path: Path) -> None:
-    text = page(EPOCHS, title="run")
+    text = log_page(EPOCHS, title="run")
     svg = ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6])  # noqa: S314
     words = [node.text for node in svg.iter("{http://www.w3.org/2000/svg}text")]
     assert {"training loss", "learning rate", "epoch", "192 px"} <= set(words)

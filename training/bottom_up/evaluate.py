@@ -14,33 +14,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from edge_pose.decoding.associative_embedding import (
-    decode_poses,
-    fuse_outputs,
-    fuse_scales,
-    torso_first,
-)
+from edge_pose.decoding.associative_embedding import fuse_outputs, fuse_scales, torso_first
 from edge_pose.metrics.oks import Annotated, box_overlap, evaluate_keypoints, oks
 from edge_pose.metrics.pck import pck
-from edge_pose.preprocess import (
-    apply_affine,
-    crop,
-    fit_region,
-    invert_affine,
-    region_affine,
-    to_tensor,
-)
-from edge_pose.skeleton import KeypointFormat, keypoint_format
+from edge_pose.preprocess import apply_affine, invert_affine, to_tensor
+from edge_pose.skeleton import KeypointFormat
 from edge_pose.types import FloatArray, Image
+from edge_pose.whole_picture import find_people, fit_picture
 from training.bottom_up.samples import SceneSample
 from training.checkpoint import CheckpointInfo, unpack_persons
 from training.datasets import DatasetError
 from training.datasets.scenes import Scene, box_areas, joint_boxes, load_scenes
 from training.evaluate import METRIC, OWN_SPLIT, THRESHOLD
+from training.predictors import Network, NetworkPredictor
 from training.samples import read_image
 
 SIZE_STEP = 32  # px, the coarsest stride of the networks
@@ -54,84 +43,90 @@ class Poses:
 
     Attributes:
         keypoints: (D, K, 2) float32 px.
-        scores: (D,) float32 in [0, 1].
+        keypoint_scores: (D, K) float32 in [0, 1]; 0 for what was not found.
     """
 
     keypoints: FloatArray
-    scores: FloatArray
+    keypoint_scores: FloatArray
+
+    @property
+    def scores(self) -> FloatArray:
+        """(D,) mean scores."""
+        mean: FloatArray = self.keypoint_scores.mean(axis=1)
+        return mean
+
+    def of(self, chosen: NDArray[np.bool_]) -> Poses:
+        """Return some of them."""
+        return Poses(self.keypoints[chosen], self.keypoint_scores[chosen])
 
 
 class ScenePredictor:
-    """A bottom-up network and the decoder of the device.
+    """A bottom-up network, torch's or an artifact's, and the decoder of the device.
 
     Args:
-        model: the network, on any device.
-        info: how it wants its input.
+        network: maps pictures to heatmaps and tags.
         flip_test: average with the mirrored picture.
         scales: of the input, at least one; the one nearest 1 gives tags and resolution.
+
+    Raises:
+        UsageError: the network has one input size, and another scale is asked for.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        info: CheckpointInfo,
+        network: Network,
         *,
         flip_test: bool = False,
         scales: Sequence[float] = (1.0,),
     ) -> None:
-        self.model = model.eval()
-        self.device = next(model.parameters()).device
-        self.spec, self.stride = info.input_spec, info.entry.stride
-        self.keypoints = keypoint_format(info.keypoint_format)
+        self.spec, self.stride = network.spec, network.stride
+        self.keypoints = network.keypoints
         self.order = torso_first(self.keypoints)
         self.flip_test = flip_test
-        self.scales = sorted(scales, key=lambda scale: abs(math.log(scale)))
+        ordered = sorted(scales, key=lambda scale: abs(math.log(scale)))
+        self.networks = [self._scaled(network, scale) for scale in ordered]
 
     def predict(self, image: Image) -> Poses:
         """Find the people of an (H, W, 3) uint8 BGR picture of any size, in its px."""
-        height, width = image.shape[:2]
-        center = ((width - 1) / 2, (height - 1) / 2)
-        heatmaps, sides = [], [self._side(scale) for scale in self.scales]
-        for i, side in enumerate(sides):
-            size = (side, side)
-            matrix = region_affine(fit_region(center, (width, height), size), size)
-            heat, tags = self._fused(crop(image, matrix, size))
+        heatmaps = []
+        for i, network in enumerate(self.networks):
+            view, matrix = fit_picture(image, network.spec.size)
+            heat, tags = self.fused(view, network)
             heatmaps.append(heat)
             if i == 0:
                 first_tags, to_picture = tags, invert_affine(matrix)
-        poses = self._decode(fuse_scales(heatmaps[0], heatmaps[1:]), first_tags)
-        return Poses(apply_affine(poses.keypoints, to_picture), poses.scores)
+        poses = self.decode(fuse_scales(heatmaps[0], heatmaps[1:]), first_tags)
+        return Poses(apply_affine(poses.keypoints, to_picture), poses.keypoint_scores)
 
     def predict_crop(self, image: Image) -> Poses:
         """Find the people of a picture of the input's size."""
-        return self._decode(*self._fused(image))
+        return self.decode(*self.fused(image, self.networks[0]))
 
-    def _side(self, scale: float) -> int:
-        return max(round(self.spec.size[0] * scale / SIZE_STEP), 1) * SIZE_STEP
-
-    def _fused(self, image: Image) -> tuple[FloatArray, FloatArray]:
-        outputs = self._run(image)
+    def fused(self, image: Image, network: Network) -> tuple[FloatArray, FloatArray]:
+        """Return heatmaps and tags of a picture of the network's input size."""
+        outputs = _run(image, network)
         if not self.flip_test:
             return fuse_outputs(outputs)
-        mirrored = self._run(np.ascontiguousarray(image[:, ::-1]))
+        mirrored = _run(np.ascontiguousarray(image[:, ::-1]), network)
         return fuse_outputs(outputs, mirrored, self.keypoints.flip_pairs)
 
-    @torch.no_grad()
-    def _run(self, image: Image) -> list[FloatArray]:
-        tensor = torch.from_numpy(to_tensor(image[None], self.spec)).to(self.device)
-        return [output[0].float().cpu().numpy() for output in self.model(tensor)]
+    def decode(self, heatmaps: FloatArray, tags: FloatArray) -> Poses:
+        """Return the people of fused maps, in input px."""
+        return Poses(*find_people(heatmaps, tags, self.stride, self.order))
 
-    def _decode(self, heatmaps: FloatArray, tags: FloatArray) -> Poses:
-        found = decode_poses(heatmaps, tags, stride=self.stride / 2, order=self.order)
-        nobody = np.zeros((0, len(self.keypoints.keypoints), 2), np.float32)
-        keypoints = np.concatenate([nobody, *(points[None] for points, _ in found)])
-        scores = np.array([scores.mean() for _, scores in found], np.float32)
-        return Poses(keypoints, scores)
+    def _scaled(self, network: Network, scale: float) -> Network:
+        if scale == 1:
+            return network
+        side = max(round(self.spec.size[0] * scale / SIZE_STEP), 1) * SIZE_STEP
+        return network.resized((side, side))
+
+
+def _run(image: Image, network: Network) -> list[FloatArray]:
+    return [output[0] for output in network.maps(to_tensor(image[None], network.spec))]
 
 
 def evaluate(
-    model: nn.Module,
-    info: CheckpointInfo,
+    network: Network,
     dataset: str,
     data: Path,
     *,
@@ -144,8 +139,7 @@ def evaluate(
     FLIC: the owners' test part. Else what training did not see.
 
     Args:
-        model: the network.
-        info: how it wants its input.
+        network: torch's or an artifact's.
         dataset: "mpii", "lsp", "lspet", "flic" or "coco".
         data: folder with the data sets.
         flip_test: average with the mirrored picture.
@@ -157,11 +151,30 @@ def evaluate(
         the joints of people who were not found counted as wrong.
 
     Raises:
+        UsageError: the data set is unknown, or an artifact has one input size only.
+        DatasetError: it is missing, damaged, or nothing is left to measure on.
+    """
+    predictor = ScenePredictor(network, flip_test=flip_test, scales=scales)
+    scenes = unseen_scenes(dataset, data, network)
+    found = [predictor.predict(read_image(scene.image)) for scene in scenes]
+    truth = [annotated(scene) for scene in scenes]
+    result = {"dataset": dataset, "flip_test": flip_test, "scales": list(scales)}
+    return {
+        **result,
+        **score(truth, found, network.keypoints, complete=dataset == "coco"),
+        **matched_pck(scenes, truth, found, network.keypoints),
+    }
+
+
+def unseen_scenes(dataset: str, data: Path, network: Network) -> list[Scene]:
+    """Return the pictures to measure a network on, see `evaluate`.
+
+    Raises:
         UsageError: the data set is unknown.
         DatasetError: it is missing, damaged, or nothing is left to measure on.
     """
-    seen = unpack_persons(info.trained_on.get(dataset, ""))
-    scenes = load_scenes(dataset, data, info.keypoint_format)
+    seen = unpack_persons(network.trained_on.get(dataset, ""))
+    scenes = load_scenes(dataset, data, network.keypoints.name)
     held_out = [scene for scene in scenes if scene.held_out]
     if dataset in OWN_SPLIT or (dataset == "coco" and held_out):
         scenes = held_out
@@ -170,23 +183,14 @@ def evaluate(
     scenes = [scene for scene in scenes if not seen & set(scene.indices)]
     if not scenes:
         raise DatasetError(f"{data / dataset}: all of its pictures were trained on")
-    predictor = ScenePredictor(model, info, flip_test=flip_test, scales=scales)
-    found = [predictor.predict(read_image(scene.image)) for scene in scenes]
-    keypoints = predictor.keypoints
-    truth = [annotated(scene) for scene in scenes]
-    result = {"dataset": dataset, "flip_test": flip_test, "scales": list(scales)}
-    return {
-        **result,
-        **score(truth, found, keypoints, complete=dataset == "coco"),
-        **matched_pck(scenes, truth, found, keypoints),
-    }
+    return scenes
 
 
 def measure_samples(
     model: nn.Module, info: CheckpointInfo, samples: Iterable[SceneSample]
 ) -> dict[str, float]:
     """Return AP and AR in percent on samples of the input's size (see SceneSamples)."""
-    predictor = ScenePredictor(model, info)
+    predictor = ScenePredictor(NetworkPredictor(model, info))
     truth, found = [], []
     for sample in samples:
         side = len(sample.crop)
@@ -246,7 +250,7 @@ def _near_people(poses: Poses, truth: Annotated) -> Poses:
     boxes = joint_boxes(poses.keypoints, shown)
     people = Annotated(*(getattr(truth, n)[truth.labelled] for n in Annotated.__slots__))
     kept = box_overlap(boxes, people).max(axis=1, initial=0.0) > 0
-    return Poses(poses.keypoints[kept], poses.scores[kept])
+    return poses.of(kept)
 
 
 def matched_pck(
@@ -256,19 +260,11 @@ def matched_pck(
     keypoints: KeypointFormat,
 ) -> dict[str, Any]:
     """Return PCK of the people with a unit: of the found ones and of all; empty without any."""
-    predicted, matched = [], []
-    for scene, people, poses in zip(scenes, truth, found, strict=True):
-        place = match_people(
-            oks(poses.keypoints, people, keypoints.sigmas)[:, : len(scene.present)]
-        )
-        padded = np.concatenate([poses.keypoints, np.full_like(scene.keypoints[:1], MISSED_PX)])
-        predicted.append(padded[place])  # -1: the last one, far from everything
-        matched.append(place >= 0)
+    all_predicted, is_found = matched_joints(scenes, truth, found, keypoints)
     units = np.concatenate([scene.unit_px for scene in scenes])
     usable = np.isfinite(units) & (units > 0)
     if not usable.any():
         return {}
-    all_predicted, is_found = np.concatenate(predicted), np.concatenate(matched)
     points = np.concatenate([scene.keypoints for scene in scenes])
     present = np.concatenate([scene.present for scene in scenes])
     name = scenes[0].dataset
@@ -280,6 +276,33 @@ def matched_pck(
         figures[f"pck_{label}_mean14"] = round(result.mean14, 2)
         figures[f"pck_{label}_mean12"] = round(result.mean12, 2)
     return figures
+
+
+def matched_joints(
+    scenes: Sequence[Scene],
+    truth: Sequence[Annotated],
+    found: Sequence[Poses],
+    keypoints: KeypointFormat,
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Return what was found of every annotated person of all pictures.
+
+    Args:
+        scenes: the pictures.
+        truth: the same, see `annotated`.
+        found: in the pictures' px.
+        keypoints: of both.
+
+    Returns:
+        (P, K, 2) px, far from everything for people who were not found, and (P,) who was.
+    """
+    predicted, matched = [], []
+    for scene, people, poses in zip(scenes, truth, found, strict=True):
+        similarity = oks(poses.keypoints, people, keypoints.sigmas)
+        place = match_people(similarity[:, : len(scene.present)])
+        nobody = np.full((1, len(keypoints.keypoints), 2), MISSED_PX, np.float32)
+        predicted.append(np.concatenate([poses.keypoints, nobody])[place])  # -1: the last one
+        matched.append(place >= 0)
+    return np.concatenate(predicted), np.concatenate(matched)
 
 
 def match_people(similarity: NDArray[np.floating]) -> NDArray[np.intp]:

@@ -15,11 +15,10 @@ from edge_pose.lookup import lookup
 from training.commands.options import data_option, json_option, show
 
 SCHEMA = "edge_pose.evaluation/1"
-# Checkpoints of these tasks; top-down ones and artifacts are measured on ground-truth crops.
+# Of whole pictures; top-down networks are measured on ground-truth crops.
 EVALUATE = {
     "bottom_up": "training.bottom_up.evaluate",
     "detector": "training.detection.evaluate",
-    "classifier": "training.classification.evaluate",
 }
 OPTIONS = {"top_down": ("flip_test", "per_stage"), "bottom_up": ("flip_test", "scales")}
 
@@ -59,21 +58,27 @@ def evaluate_command(
     its area under the curve and how often left and right are swapped. Everybody in the picture:
     average precision and recall by OKS. Detectors: by box overlap. Classifiers: top-1 and top-5.
     """
-    from training.checkpoint import load_checkpoint, read_info
-
-    is_file = Path(checkpoint_or_artifact).is_file()
-    task = read_info(Path(checkpoint_or_artifact)).entry.task if is_file else "top_down"
+    task = _task(checkpoint_or_artifact)
     given = {"flip_test": flip_test, "scales": scales, "per_stage": per_stage}
     options = _options(task, given)
-    if per_stage and (flip_test or not is_file):
+    if per_stage and (flip_test or not Path(checkpoint_or_artifact).is_file()):
         raise UsageError("--per-stage: takes a checkpoint, and no --flip-test")
     if task == "top_down":
         values = _on_crops(checkpoint_or_artifact, data, dataset, flip_test, per_stage)
+    elif task == "classifier":
+        values = _classifier(Path(checkpoint_or_artifact), data, dataset)
     else:
-        evaluate: Callable[..., dict[str, Any]] = import_module(EVALUATE[task]).evaluate
-        model, info = load_checkpoint(Path(checkpoint_or_artifact))
-        values = evaluate(model, info, dataset, data, **options)
+        values = _on_pictures(task, checkpoint_or_artifact, data, dataset, options)
     show({"schema": SCHEMA, "model": checkpoint_or_artifact, **values}, as_json)
+
+
+def _task(path: str) -> str:
+    from edge_pose.artifact import artifact_folder, read_manifest
+    from training.checkpoint import read_info
+
+    if Path(path).is_file():
+        return read_info(Path(path)).entry.task
+    return read_manifest(artifact_folder(path)).task
 
 
 def _options(task: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -86,10 +91,26 @@ def _options(task: str, given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _classifier(checkpoint: Path, data: Path, dataset: str) -> dict[str, Any]:
+    from training.checkpoint import load_checkpoint
+    from training.classification.evaluate import evaluate
+
+    model, info = load_checkpoint(checkpoint)
+    return evaluate(model, info, dataset, data)
+
+
+def _on_pictures(
+    task: str, path: str, data: Path, dataset: str, options: dict[str, Any]
+) -> dict[str, Any]:
+    from training.predictors import open_predictor
+
+    evaluate: Callable[..., dict[str, Any]] = import_module(EVALUATE[task]).evaluate
+    return evaluate(open_predictor(path)[0], dataset, data, **options)
+
+
 def _on_crops(
     path: str, data: Path, dataset: str, flip_test: bool, per_stage: bool
 ) -> dict[str, Any]:
-    from training.checkpoint import CheckpointInfo
     from training.datasets import DATASETS
     from training.evaluate import (
         METRIC,
@@ -102,13 +123,8 @@ def _on_crops(
     from training.pictures.predictions import predict_stages
 
     lookup(DATASETS, dataset, "data set")
-    predictor, opened = open_predictor(path)
-    trained_on = (
-        opened.trained_on
-        if isinstance(opened, CheckpointInfo)
-        else opened.manifest.origin.trained_on
-    )
-    persons, left_out = unseen_persons(dataset, data, trained_on)
+    predictor, _ = open_predictor(path)
+    persons, left_out = unseen_persons(dataset, data, predictor.trained_on)
     predicted = predict_all(predictor, persons, flip_test=flip_test)
     swapped = measure_swaps(persons, predicted, predictor.keypoints)
     values = {

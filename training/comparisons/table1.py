@@ -7,23 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from edge_pose.lookup import lookup
+from edge_pose.metrics.merit import weighted_mean
 from training.comparisons.rows import OurRow
 from training.published import Table1Row, table1
 from training.recipe import PerceptualConfig, Recipe, Stage
 
 SCHEMA = "edge_pose.table1/1"
 BASELINE = "2hg"
-
-
-def weighted_mean(
-    pckh: float, madds: float, params: float, base: tuple[float, float, float]
-) -> float:
-    """Return the document's figure of merit in percent, relative to a (pckh, madds, params) base.
-
-    0.8 of the change of PCKh minus 0.1 of the change of operations and 0.1 of that of parameters.
-    """
-    changes = [100 * (new / old - 1) for new, old in zip((pckh, madds, params), base, strict=True)]
-    return 0.8 * changes[0] - 0.1 * changes[1] - 0.1 * changes[2]
 
 
 def choose_rows(names: Sequence[str]) -> tuple[Table1Row, ...]:

@@ -27,16 +27,22 @@ HEAD_WIDTH = 0.7  # over its height
 
 
 def write_generated(
-    root: Path, n_train: int, n_val: int, seed: int = 1, size: tuple[int, int] = (320, 320)
+    root: Path,
+    n_train: int,
+    n_val: int,
+    seed: int = 1,
+    size: tuple[int, int] = (320, 320),
+    people: int = 1,
 ) -> None:
-    """Write `root/mpii/` with one person per picture; the last `n_val` are for validation.
+    """Write `root/mpii/`, pictures of drawn people; the last `n_val` are for validation.
 
     Args:
         root: data folder, as `training.datasets.load_dataset` takes it; made where missing.
-        n_train: training persons.
-        n_val: validation persons.
+        n_train: training pictures.
+        n_val: validation pictures.
         seed: the same seed gives the same files, picture by picture.
         size: (w, h) px of the pictures.
+        people: pictures have one person, two and so on up to so many, in turn, side by side.
 
     Raises:
         DatasetError: `root/mpii` holds something else, or cannot be written.
@@ -49,12 +55,14 @@ def write_generated(
         (folder / MARKER).write_text("Drawn people by edge_pose, not the MPII data set.\n", "utf-8")
         entries = []
         for index in range(n_train + n_val):
-            image, entry = draw_person(np.random.default_rng((seed, index)), size)
+            rng = np.random.default_rng((seed, index))
+            image, persons = draw_people(rng, size, 1 + index % people)
             name = f"generated_{index:06d}.jpg"
             parameters = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
             encoded = cv2.imencode(".jpg", image, parameters)[1]
             (folder / "images" / name).write_bytes(encoded.tobytes())
-            entries.append({"img_paths": name, "isValidation": float(index >= n_train), **entry})
+            part = {"img_paths": name, "isValidation": float(index >= n_train)}
+            entries += [{**part, **person} for person in persons]
         (folder / "mpii_annotations.json").write_text(json.dumps(entries), "utf-8")
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be written: {error.strerror}") from None
@@ -71,17 +79,36 @@ def draw_person(rng: np.random.Generator, size: tuple[int, int]) -> tuple[Image,
     Returns:
         (h, w, 3) uint8 BGR, and the annotation without file name and part.
     """
-    width, height = size
+    image, persons = draw_people(rng, size, 1)
+    return image, persons[0]
+
+
+def draw_people(
+    rng: np.random.Generator, size: tuple[int, int], count: int
+) -> tuple[Image, list[dict[str, Any]]]:
+    """Draw people side by side into a new picture; see `draw_person`."""
+    width = size[0] // count
+    places = [_place(rng, (width, size[1]), number * width) for number in range(count)]
+    image = _background(rng, *size)
+    for points, body_px in places:
+        _draw(image, points, body_px, rng)
+    persons = [_annotation(points, body_px, size, rng) for points, body_px in places]
+    joints = [person["joint_self"] for person in persons]
+    for number, person in enumerate(persons):
+        person["joint_others"] = joints[:number] + joints[number + 1 :]
+    return image, persons
+
+
+def _place(rng: np.random.Generator, size: tuple[int, int], left: int) -> tuple[FloatArray, float]:
+    """Return (16, 2) points within a strip of the picture and the height of the body, px."""
     body_px = float(rng.uniform(0.55, 0.85)) * min(size)
     points = _pose(rng) * body_px
     low, high = points.min(axis=0), points.max(axis=0)
-    # Anywhere in the picture as long as a margin of the pose stays inside where it can.
+    # Anywhere in the strip as long as a margin of the pose stays inside where it can.
     margin = 0.05 * body_px
     room = np.array(size) - (high - low) - 2 * margin
     points += margin - low + rng.uniform(0, 1, 2) * np.maximum(room, 0)
-    image = _background(rng, width, height)
-    _draw(image, points, body_px, rng)
-    return image, _annotation(points, body_px, size, rng)
+    return points + np.array([left, 0]), body_px
 
 
 def _annotation(

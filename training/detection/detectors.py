@@ -8,24 +8,13 @@ from typing import Any, Protocol, TypeAlias
 
 import cv2
 import numpy as np
-import torch
-from torch import nn
 
-from edge_pose.decoding.centers import decode_centers
 from edge_pose.errors import EdgePoseError
-from edge_pose.preprocess import (
-    Affine,
-    InputSpec,
-    apply_affine,
-    crop,
-    fit_region,
-    invert_affine,
-    region_affine,
-    to_tensor,
-)
+from edge_pose.preprocess import InputSpec, to_tensor
 from edge_pose.types import FloatArray, Image
-from training.checkpoint import CheckpointInfo
+from edge_pose.whole_picture import clip_boxes, find_boxes, fit_picture
 from training.datasets.boxes import box_iou
+from training.predictors import Network
 
 Boxes: TypeAlias = tuple[FloatArray, FloatArray]
 """(M, 4) xyxy px of the picture and (M,) scores, best first."""
@@ -47,39 +36,26 @@ class Detector(Protocol):
         ...
 
 
-def letterbox(image_size: tuple[int, int], input_size: tuple[int, int]) -> Affine:
-    """Return the matrix that fits a whole picture of `image_size` (w, h) into the input."""
-    center = ((image_size[0] - 1) / 2, (image_size[1] - 1) / 2)
-    return region_affine(fit_region(center, image_size, input_size), input_size)
-
-
 class CenterDetector:
-    """A centre-point network of ours, decoded with the device's own code."""
+    """A centre-point network of ours, torch's or an artifact's, decoded with the device's code.
 
-    def __init__(
-        self, model: nn.Module, info: CheckpointInfo, input_size: tuple[int, int] | None = None
-    ) -> None:
-        self.model, self.stride = model.eval(), info.entry.stride
-        self.device = next(model.parameters()).device
-        own, entry = info.input_spec, info.entry
-        size = input_size or own.size
-        self.spec = InputSpec(size, entry.color, "nchw", "float32", entry.mean, entry.std)
+    Args:
+        network: maps pictures to centre maps.
+        threshold: lowest score of a box.
+    """
 
-    @torch.no_grad()
+    def __init__(self, network: Network, threshold: float = MIN_SCORE) -> None:
+        self.network, self.threshold = network, threshold
+
     def __call__(self, image: Image) -> Boxes:
         """Return boxes, clipped to the picture, and scores."""
-        height, width = image.shape[:2]
-        matrix = letterbox((width, height), self.spec.size)
-        tensor = to_tensor(crop(image, matrix, self.spec.size)[None], self.spec)
-        maps = self.model(torch.from_numpy(tensor).to(self.device))[-1]
-        found, scores = decode_centers(
-            maps[0].float().cpu().numpy(),
-            self.stride,
-            threshold=MIN_SCORE,
-            max_boxes=MAX_BOXES,
+        network = self.network
+        view, matrix = fit_picture(image, network.spec.size)
+        maps = network.maps(to_tensor(view[None], network.spec))[-1][0]
+        size = (image.shape[1], image.shape[0])
+        return find_boxes(
+            maps, network.stride, matrix, size, threshold=self.threshold, max_boxes=MAX_BOXES
         )
-        boxes = apply_affine(found.reshape(-1, 2), invert_affine(matrix)).reshape(-1, 4)
-        return clip(boxes, (width, height)), scores
 
 
 class RtmDet:
@@ -122,7 +98,7 @@ class RtmDet:
         person = dets[0][(labels[0] == 0) & (dets[0][:, 4] > MIN_SCORE)]
         # Its boxes count from the corner of the first pixel.
         factor = np.array([width / small[0], height / small[1]] * 2, np.float32)
-        return clip(person[:, :4] * factor - 0.5, (width, height)), person[:, 4]
+        return clip_boxes(person[:, :4] * factor - 0.5, (width, height)), person[:, 4]
 
 
 def _session(file: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime ships no types
@@ -137,12 +113,6 @@ def _session(file: Path, threads: int) -> Any:  # noqa: ANN401 - onnxruntime shi
     except Exception as error:  # noqa: BLE001 - its exceptions share no base class
         reason = str(error).splitlines()[0]
         raise EdgePoseError(f"{file}: not an ONNX model that runs here: {reason}") from None
-
-
-def clip(boxes: FloatArray, size: tuple[int, int]) -> FloatArray:
-    """Return (M, 4) boxes inside a picture of `size` (w, h): from -0.5 to w - 0.5 and h - 0.5."""
-    limit = np.array([size[0], size[1]] * 2, np.float32) - 0.5
-    return boxes.clip(-0.5, limit).astype(np.float32)
 
 
 def non_maximum_suppression(boxes: FloatArray, scores: FloatArray, iou: float) -> list[int]:

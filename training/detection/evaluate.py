@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from torch import nn
 
 from edge_pose.lookup import lookup
 from edge_pose.metrics.oks import Annotated, CocoResult, annotated_from_coco, evaluate_boxes
 from edge_pose.types import FloatArray
-from training.checkpoint import CheckpointInfo, unpack_persons
+from edge_pose.whole_picture import clip_boxes
+from training.checkpoint import unpack_persons
 from training.datasets import DatasetError, Person, load_dataset
 from training.datasets.boxes import Picture, box_iou, by_picture, joints_box
 from training.datasets.coco import CORNER, CocoPicture, coco_pictures
-from training.detection.detectors import Boxes, CenterDetector, Detector, clip
+from training.detection.detectors import Boxes, CenterDetector, Detector
+from training.predictors import Network
 from training.samples import read_image
 
 Measure: TypeAlias = Callable[[Detector, str, Path], dict[str, Any]]
@@ -27,32 +28,23 @@ IOU = 0.5  # a box that overlaps the person's by this much and holds its centre 
 SCORE = 0.3  # what a device would take for a person
 
 
-def evaluate(
-    model: nn.Module,
-    info: CheckpointInfo,
-    dataset: str,
-    data: Path,
-    *,
-    input_size: tuple[int, int] | None = None,
-) -> dict[str, Any]:
+def evaluate(network: Network, dataset: str, data: Path) -> dict[str, Any]:
     """Measure a centre-point network of ours.
 
     Args:
-        model: the network.
-        info: of its checkpoint.
+        network: torch's or an artifact's.
         dataset: "coco", "mpii" or "lspet", see `evaluate_detector`.
         data: folder with the data sets.
-        input_size: (w, h) px; the network's registered size where it is not given.
 
     Returns:
         JSON-ready figures.
     """
-    size = input_size or info.entry.input_size
-    detect = CenterDetector(model, info, size)
     return {
-        "model": info.model,
-        "input_size": list(size),
-        **evaluate_detector(detect, dataset, data, info.trained_on.get(dataset, "")),
+        "model": network.name,
+        "input_size": list(network.spec.size),
+        **evaluate_detector(
+            CenterDetector(network), dataset, data, network.trained_on.get(dataset, "")
+        ),
     }
 
 
@@ -164,7 +156,7 @@ def hits(found: Boxes, people: Sequence[Person], size: tuple[int, int]) -> int:
         people: annotated in the picture.
         size: (w, h) px of the picture.
     """
-    truth = clip(np.stack([joints_box(person) for person in people]), size)
+    truth = clip_boxes(np.stack([joints_box(person) for person in people]), size)
     centers = (truth[:, :2] + truth[:, 2:]) / 2
     boxes = found[0]
     overlap = box_iou(boxes, truth)

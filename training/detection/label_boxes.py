@@ -20,6 +20,7 @@ from rich.progress import Progress
 
 from edge_pose.errors import UsageError
 from edge_pose.types import FloatArray
+from edge_pose.whole_picture import clip_boxes
 from training.datasets import DatasetError, Person, load_dataset
 from training.datasets.boxes import (
     COVERED_IOU,
@@ -32,7 +33,7 @@ from training.datasets.boxes import (
     read_labels,
     write_labels,
 )
-from training.detection.detectors import RtmDet, clip
+from training.detection.detectors import RtmDet
 from training.samples import read_image
 
 # MPII shows scenes: its small people need more pixels. LSPET's pictures show one athlete each.
@@ -108,7 +109,7 @@ def _label(name: str, image: Path, people: Sequence[Person], detect: RtmDet) -> 
     picture = read_image(image)
     size = (picture.shape[1], picture.shape[0])
     found, scores = detect(picture)
-    annotated = clip(np.stack([joints_box(person) for person in people]), size)
+    annotated = clip_boxes(np.stack([joints_box(person) for person in people]), size)
     whole = np.array([person.present.sum() >= MIN_JOINTS for person in people], np.bool_)
     boxes, ignore = merge(found, scores, annotated, whole)
     return {

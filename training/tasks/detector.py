@@ -22,6 +22,7 @@ from training.detection.detectors import CenterDetector
 from training.detection.evaluate import measure_boxes
 from training.detection.samples import DetectorSample, PictureSamples
 from training.losses.centers import center_loss
+from training.predictors import NetworkPredictor
 from training.recipe import Recipe
 from training.registry import ModelEntry
 from training.tasks.base import Batch
@@ -68,7 +69,7 @@ class DetectorTask:
         pictures = (self.pictures if trained else self.held_out)[:MEASURED]
         if not pictures:
             return {}
-        result = measure_boxes(CenterDetector(model, info), pictures)
+        result = measure_boxes(CenterDetector(NetworkPredictor(model, info)), pictures)
         values = {"ap50": result.ap50, "ar50": result.ar50, "ap": result.ap}
         return {name: round(100 * value, 2) for name, value in values.items()}
 

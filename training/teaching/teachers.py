@@ -222,7 +222,7 @@ def _onnx(model: bytes, file: Path) -> Graph:
         raise BackendError(f"{file}: ONNX Runtime refuses it: {reason}") from None
     taken = session.get_inputs()[0]
     shapes = tuple(_fixed(output.shape) for output in session.get_outputs())
-    backend = OnnxRuntimeBackend(session, taken.name, ort.__version__)
+    backend = OnnxRuntimeBackend(session, taken.name, ort.__version__, "CPU")
     dtype = ONNX_DTYPES.get(taken.type, taken.type)
     return Graph(_fixed(taken.shape), dtype, shapes, backend.run)
 

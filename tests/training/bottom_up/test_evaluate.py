@@ -18,6 +18,7 @@ from training.checkpoint import CheckpointInfo, pack_persons
 from training.datasets import DatasetError
 from training.keypoints import mirror
 from training.losses.associative import people_heatmaps
+from training.predictors import NetworkPredictor
 from training.registry import MODELS, register_model
 
 SIDE = 128
@@ -125,7 +126,7 @@ def data(tmp_path: Path) -> Path:
 def test_perfect_maps_are_perfect(
     data: Path, info: CheckpointInfo, options: dict[str, Any]
 ) -> None:
-    result = evaluate(Oracle(), info, "mpii", data, **options)
+    result = evaluate(NetworkPredictor(Oracle(), info), "mpii", data, **options)
     assert result["ap"] == result["ar"] == 100.0
     assert result["n"] == 5
     assert result["n_pictures"] == 2
@@ -140,7 +141,7 @@ def test_perfect_maps_are_perfect(
 def test_people_who_are_missed_count(data: Path, info: CheckpointInfo) -> None:
     model = Oracle()
     model.people = range(1, 4)  # never finds the first person of a picture, who has the unit
-    result = evaluate(model, info, "mpii", data)
+    result = evaluate(NetworkPredictor(model, info), "mpii", data)
     assert result["found"] == 0
     assert result["pck_all_mean14"] == 0.0
     assert result["ar"] == 60.0
@@ -149,7 +150,7 @@ def test_people_who_are_missed_count(data: Path, info: CheckpointInfo) -> None:
 def test_wrong_places_cost(data: Path, info: CheckpointInfo) -> None:
     model = Oracle()
     nn.init.constant_(model.shift, 3.0)
-    result = evaluate(model, info, "mpii", data)
+    result = evaluate(NetworkPredictor(model, info), "mpii", data)
     assert result["ap"] < 60.0
     assert result["pck_all_mean14"] == 100.0  # 4.2 px are within half a head of 12 px
 
@@ -157,8 +158,8 @@ def test_wrong_places_cost(data: Path, info: CheckpointInfo) -> None:
 def test_poses_are_in_the_pictures_own_px(data: Path, info: CheckpointInfo) -> None:
     image = cv2.imread(str(data / "mpii" / "images" / "a.png"))
     larger = cv2.resize(image, None, fx=3, fy=3, interpolation=cv2.INTER_NEAREST)
-    one = ScenePredictor(Oracle(), info).predict(image)
-    three = ScenePredictor(Oracle(), info).predict(larger)
+    one = ScenePredictor(NetworkPredictor(Oracle(), info)).predict(image)
+    three = ScenePredictor(NetworkPredictor(Oracle(), info)).predict(larger)
     assert one.keypoints.shape == three.keypoints.shape == (3, 16, 2)
     order = one.keypoints[:, 0].sum(axis=1).argsort(), three.keypoints[:, 0].sum(axis=1).argsort()
     expected = (one.keypoints[order[0]] + 0.5) * 3 - 0.5
@@ -167,7 +168,8 @@ def test_poses_are_in_the_pictures_own_px(data: Path, info: CheckpointInfo) -> N
 
 
 def test_an_empty_picture_has_nobody(info: CheckpointInfo) -> None:
-    poses = ScenePredictor(Oracle(), info).predict(np.zeros((60, 90, 3), np.uint8))
+    image = np.zeros((60, 90, 3), np.uint8)
+    poses = ScenePredictor(NetworkPredictor(Oracle(), info)).predict(image)
     assert poses.keypoints.shape == (0, 16, 2)
     assert poses.scores.shape == (0,)
 
@@ -177,7 +179,7 @@ def test_pictures_that_were_trained_on_are_left_out(lspet: Path, info: Checkpoin
         info.model, "gaussian", info.input_size, trained_on={"lspet": pack_persons(range(40))}
     )
     with pytest.raises(DatasetError, match="trained on"):
-        evaluate(Oracle(), everyone, "lspet", lspet)
+        evaluate(NetworkPredictor(Oracle(), everyone), "lspet", lspet)
 
 
 @pytest.mark.parametrize("scales", [(0.5, 1.0, 2.0), (2.0, 1.0, 0.5), (1.0,)])
@@ -190,8 +192,10 @@ def test_scale_one_gives_tags_and_resolution_wherever_it_stands(
         decoded.append((heatmaps.shape[-1], tags.shape[2]))
         return []
 
-    monkeypatch.setattr("training.bottom_up.evaluate.decode_poses", decode)
-    ScenePredictor(Oracle(), info, scales=scales).predict(np.zeros((60, 90, 3), np.uint8))
+    monkeypatch.setattr("edge_pose.whole_picture.decode_poses", decode)
+    ScenePredictor(NetworkPredictor(Oracle(), info), scales=scales).predict(
+        np.zeros((60, 90, 3), np.uint8)
+    )
     assert decoded == [(SIDE // 2, SIDE // 2)]
 
 
@@ -218,13 +222,13 @@ def test_coco_is_measured_on_val_or_on_what_training_did_not_see(
         file = folder / "annotations" / f"person_keypoints_{part}.json"
         file.write_text(json.dumps({"images": images, "annotations": entries}))
     trained = replace(info, trained_on={"coco": pack_persons([1, 5])})
-    assert evaluate(Oracle(), info, "coco", tmp_path)["n_pictures"] == 2
-    assert evaluate(Oracle(), trained, "coco", tmp_path)["n_pictures"] == 1
+    assert evaluate(NetworkPredictor(Oracle(), info), "coco", tmp_path)["n_pictures"] == 2
+    assert evaluate(NetworkPredictor(Oracle(), trained), "coco", tmp_path)["n_pictures"] == 1
     (folder / "annotations" / "person_keypoints_val2017.json").unlink()
-    assert evaluate(Oracle(), trained, "coco", tmp_path)["n_pictures"] == 1
+    assert evaluate(NetworkPredictor(Oracle(), trained), "coco", tmp_path)["n_pictures"] == 1
     trained = replace(info, trained_on={"coco": pack_persons([1, 2])})
     with pytest.raises(DatasetError, match="all of its pictures were trained on"):
-        evaluate(Oracle(), trained, "coco", tmp_path)
+        evaluate(NetworkPredictor(Oracle(), trained), "coco", tmp_path)
 
 
 def test_matching_is_greedy_and_one_to_one() -> None:

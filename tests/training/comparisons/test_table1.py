@@ -9,13 +9,13 @@ import pytest
 from rich.progress import Progress
 
 from edge_pose.errors import EdgePoseError, UsageError
+from edge_pose.metrics.merit import weighted_mean
 from training.comparisons.rows import OurRow, train_rows
 from training.comparisons.table1 import (
     choose_rows,
     report,
     row_recipe,
     tradeoff_rows,
-    weighted_mean,
     with_weighted_means,
 )
 from training.comparisons.table1_text import markdown

@@ -15,9 +15,11 @@ from torch import Tensor, nn
 from edge_pose.errors import EdgePoseError
 from edge_pose.preprocess import apply_affine
 from edge_pose.types import Image
+from edge_pose.whole_picture import letterbox
 from training.checkpoint import CheckpointInfo
 from training.datasets.boxes import as_boxes
-from training.detection.detectors import CenterDetector, RtmDet, letterbox, non_maximum_suppression
+from training.detection.detectors import CenterDetector, RtmDet, non_maximum_suppression
+from training.predictors import NetworkPredictor
 
 
 class Bright(nn.Module):
@@ -45,13 +47,13 @@ def test_boxes_come_back_to_the_picture() -> None:
     image = np.zeros((128, 256, 3), np.uint8)
     image[40:56, 96:112] = 255  # at half the size: one map px, columns 48 … 55 of the input
     info = CheckpointInfo("center_hourglass_s", "logits", (128, 128))
-    boxes, scores = CenterDetector(Bright(), info)(image)
+    boxes, scores = CenterDetector(NetworkPredictor(Bright(), info))(image)
     assert scores[0] > 0.99
     # Centre at the middle of map px (12.5, …) + 2, that is input px 57.5 and picture px 115.5.
     assert boxes[0] == pytest.approx([115.5 - 32, 47.5 - 16, 115.5 + 32, 47.5 + 16], abs=4.01)
     assert boxes[0, 2] - boxes[0, 0] == pytest.approx(64, abs=0.01)
     image[:] = 255
-    boxes, _ = CenterDetector(Bright(), info, (64, 64))(image)
+    boxes, _ = CenterDetector(NetworkPredictor(Bright(), info).resized((64, 64)))(image)
     assert (boxes >= -0.5).all()
     assert (boxes <= np.array([255.5, 127.5] * 2)).all()
 

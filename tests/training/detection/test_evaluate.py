@@ -18,6 +18,7 @@ from training.datasets import DatasetError, Person, load_dataset
 from training.datasets.boxes import Picture, annotated_pictures, as_boxes, joints_box
 from training.detection.detectors import Boxes
 from training.detection.evaluate import evaluate, evaluate_detector, hits, measure_boxes
+from training.predictors import NetworkPredictor
 from training.registry import get_model
 from training.samples import read_image
 
@@ -96,7 +97,7 @@ def test_coco_is_measured_on_val_or_on_what_training_did_not_see(areas: Path) ->
     info = CheckpointInfo(
         entry.name, "logits", (64, 64), trained_on={"coco": pack_persons([11, 13])}
     )
-    assert evaluate(entry.build(), info, "coco", areas, input_size=(64, 64))["n_pictures"] == 1
+    assert evaluate(NetworkPredictor(entry.build(), info), "coco", areas)["n_pictures"] == 1
     shutil.copytree(folder / "train2017", folder / "val2017")
     val = folder / "annotations" / "person_keypoints_val2017.json"
     val.write_text(json.dumps({"images": values["images"][2:], "annotations": []}))
@@ -131,7 +132,7 @@ def test_a_network_is_measured(generated: Path) -> None:
     entry = get_model("center_hourglass_s")
     torch.manual_seed(1)
     info = CheckpointInfo(entry.name, "logits", (64, 64))
-    result = evaluate(entry.build(), info, "mpii", generated, input_size=(64, 64))
+    result = evaluate(NetworkPredictor(entry.build(), info), "mpii", generated)
     assert (result["model"], result["input_size"], result["dataset"]) == (
         "center_hourglass_s",
         [64, 64],

@@ -1,0 +1,1 @@
+"""What `edge-pose-convert` does: the conversion itself, and its subcommands."""

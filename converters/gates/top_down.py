@@ -1,0 +1,112 @@
+"""The gate of networks that see one person at a time.
+
+Both networks get the same ground-truth crops of people that no training saw.
+
+- Accuracy: PCK by the data set's own definition. Of several data sets together it is the share of
+  labelled joints that are right, each by the unit and the threshold of its own data set.
+- Drift and agreement: of every keypoint of every crop, right or wrong. A weak checkpoint, whose
+  accuracy has nothing to lose, does not hide a broken artifact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from converters.data import ConversionData
+from converters.gates.base import Limits
+from converters.gates.judge import Comparison, Score, check_sound, joined_hash, judge, within
+from converters.gates.pck import joint_score
+from converters.gates.views import Views
+from converters.gates.watch import Watch
+from edge_pose.artifact import Artifact
+from edge_pose.backends.base import Backend
+from edge_pose.manifest import Gate
+from edge_pose.preprocess import apply_affine, invert_affine
+from edge_pose.types import FloatArray
+from training.checkpoint import CheckpointInfo
+from training.datasets import Person
+from training.evaluate import data_hash, predict_crops
+from training.keypoints import to_mpii
+from training.predictors import ArtifactPredictor, NetworkPredictor
+
+BATCH = 32
+
+
+class TopDownYardstick:
+    """See converters.gates.base.Yardstick.
+
+    Args:
+        checkpoint: the float network.
+        dataset: name of the persons.
+        persons: annotated, each with its PCK unit.
+        generated: they are drawn.
+    """
+
+    def __init__(self, checkpoint: Watch, dataset: str, persons: Sequence[Person]) -> None:
+        self.dataset, self.persons, self.checkpoint = dataset, persons, checkpoint
+        size = checkpoint.spec.size
+        self.views = Views([(p.image, p.region(size)) for p in persons], size)
+        self.expected = self._keypoints(checkpoint)
+        check_sound(checkpoint)
+        self.before = self._score(self.expected)
+
+    def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
+        """See Yardstick."""
+        watch = Watch(ArtifactPredictor(artifact, backend))
+        found = self._keypoints(watch)
+        drift_px = np.linalg.norm(found - self.expected, axis=2).astype(np.float32)
+        stride = self.checkpoint.stride
+        names = self.checkpoint.keypoints.keypoints
+        comparison = Comparison(
+            dataset=self.dataset,
+            n_persons=len(self.persons),
+            before=self.before,
+            after=self._score(found),
+            drift_px=drift_px.ravel(),
+            agreement=float(within(drift_px, stride).mean()),
+            stride=stride,
+            data_sha256=joined_hash(data_hash(self.persons), self.views.sha256),
+            per_joint={name: drift_px[:, i] for i, name in enumerate(names)},
+        )
+        return judge(comparison, self.checkpoint, watch, limits)
+
+    def _keypoints(self, network: Watch) -> FloatArray:
+        """Return (N, K, 2) input px."""
+        views = (view.image for view in self.views)
+        return np.concatenate(
+            [predict_crops(network, crops, flip_test=False)[0] for crops in _batches(views)]
+        )
+
+    def _score(self, keypoints: FloatArray) -> Score:
+        source = np.stack(
+            [
+                apply_affine(points, invert_affine(view.matrix))
+                for points, view in zip(keypoints, self.views, strict=True)
+            ]
+        )
+        joints, known = to_mpii(source, self.checkpoint.keypoints)
+        return joint_score(
+            predicted=joints,
+            truth=np.stack([p.keypoints for p in self.persons]),
+            present=np.stack([p.present for p in self.persons]) & known,
+            unit_px=np.array([p.unit_px for p in self.persons], np.float32),
+            datasets=[p.dataset for p in self.persons],
+        )
+
+
+def measure_checkpoint(
+    model: nn.Module, info: CheckpointInfo, data: ConversionData
+) -> TopDownYardstick:
+    """See converters.gates.open_yardstick."""
+    group = data.without(info.trained_on).gate
+    return TopDownYardstick(Watch(NetworkPredictor(model, info)), group.dataset, group.persons)
+
+
+def _batches(images: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
+    while batch := list(islice(images, BATCH)):
+        yield np.stack(batch)

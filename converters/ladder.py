@@ -1,0 +1,270 @@
+"""What to try when a conversion fails its gate.
+
+The cheapest first: another way to find number ranges, more calibration pictures, then the layers
+that suffer most in float, by measurement. What still fails falls back to fp16, and says so.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from converters import CONVERTERS
+from converters.base import Options
+from converters.export_graph import Fold
+from converters.gates import LIMIT_POINTS, Limits, verdict
+from converters.gates.judge import MIN_CORRELATION
+from converters.job import Job
+from converters.settings import Settings
+from edge_pose.artifact import Artifact
+from edge_pose.errors import EdgePoseError
+from edge_pose.manifest import Attempt, Gate
+
+log = logging.getLogger(__name__)
+
+MORE_IMAGES = (2, 4)
+FLOAT_LAYERS = (1, 2, 4, 8, 16)
+MAX_FLOAT_SHARE = 0.5  # of the layers: with more of them in float there is little left to gain
+FALLBACK = {"int8": "fp16", "dynamic_int8": "fp16"}
+
+
+class GateError(EdgePoseError):
+    """No try passed the gate; `attempts` says what was tried."""
+
+    def __init__(self, message: str, attempts: tuple[Attempt, ...]) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One way to convert.
+
+    Attributes:
+        precision: of the result.
+        method: how number ranges are found; empty: the converter's first.
+        n_images: calibration pictures; 0 where none are needed.
+        float_layers: layers that stay float.
+    """
+
+    precision: str
+    method: str = ""
+    n_images: int = 0
+    float_layers: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        parts = [self.precision, self.method]
+        parts += [f"{self.n_images} images"] if self.n_images else []
+        parts += [f"{len(self.float_layers)} float layers"] if self.float_layers else []
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A rung that was tried.
+
+    Attributes:
+        rung: how.
+        artifact: what came out, in no folder yet.
+        gate: its report.
+    """
+
+    rung: Rung
+    artifact: Artifact
+    gate: Gate
+
+    @property
+    def row(self) -> Attempt:
+        """For the manifest."""
+        file, calibration = self.artifact.manifest.file, self.artifact.manifest.calibration
+        return Attempt(
+            precision=file.precision,
+            method=calibration.method if calibration else "",
+            n_images=calibration.n_images if calibration else 0,
+            float_layers=len(calibration.float_layers) if calibration else 0,
+            size_bytes=file.total_bytes,
+            artifact_accuracy=self.gate.artifact_accuracy,
+            drift_p95_px=self.gate.drift_p95_px,
+            argmax_agreement=self.gate.argmax_agreement,
+            passed=self.gate.passed,
+        )
+
+    def tell(self) -> None:
+        """Log how it failed."""
+        log.info("%s: %s", replace(self.rung, n_images=self.row.n_images), verdict(self.gate))
+
+    @property
+    def miss(self) -> float:
+        """The worst measure as a share of its limit: what passes is not above 1."""
+        gate = self.gate
+        tight = 1e-6  # stands for limits of zero
+        shares = [
+            (gate.checkpoint_accuracy - gate.artifact_accuracy) / max(gate.limit_points, tight)
+        ]
+        if gate.limit_drift_px is not None:
+            shares.append(gate.drift_p95_px / max(gate.limit_drift_px, tight))
+        if gate.min_agreement is not None:
+            shares.append((1 - gate.argmax_agreement) / max(1 - gate.min_agreement, tight))
+        if gate.map_correlation is not None:
+            shares.append((1 - gate.map_correlation) / (1 - MIN_CORRELATION))
+        return max(share if math.isfinite(share) else math.inf for share in shares)
+
+
+def climb(job: Job, settings: Settings) -> Artifact:
+    """Convert until something passes the gate.
+
+    Returns:
+        The first artifact that passes, in no folder yet; with `settings.force` the best one if
+        none does. Its manifest lists all attempts.
+
+    Raises:
+        GateError: none passed.
+        EdgePoseError: the first way cannot be converted or run at all.
+    """
+    ladder = Ladder(job, settings, attempt(job, settings, first_rung(settings)))
+    if not ladder.best.gate.passed and settings.ladder:
+        ladder.climb()
+    return ladder.result()
+
+
+class Ladder:
+    """The tries of one conversion.
+
+    Attributes:
+        best: the try that passed, or came nearest to it.
+        attempts: what was tried so far, for the manifest.
+
+    Args:
+        job: the checkpoint.
+        settings: what is wanted.
+        first: the first try, which failed its gate or not.
+    """
+
+    def __init__(self, job: Job, settings: Settings, first: Trial) -> None:
+        self.best = first
+        self.attempts = [first.row]
+        self._job, self._settings = job, settings
+
+    def climb(self) -> None:
+        """Try everything else until something passes."""
+        self.best.tell()
+        for rung in self._rungs():
+            try:
+                trial = attempt(self._job, self._settings, rung)
+            except EdgePoseError as error:
+                log.warning("%s: left out: %s", rung, error)
+                continue
+            self.attempts.append(trial.row)
+            if trial.gate.passed or trial.miss < self.best.miss:
+                self.best = trial
+            if trial.gate.passed:
+                return
+            trial.tell()
+
+    def _rungs(self) -> Iterator[Rung]:
+        """Yield what to try next; each step goes on from the best try so far."""
+        settings = self._settings
+        if settings.entry.calibrated:
+            module = settings.entry.load_module()
+            for method in module.METHODS[1:]:
+                yield replace(self.best.rung, method=method)
+            yield from self._more_images()
+            yield from self._mixed(module.rank_layers)
+        fallback = FALLBACK.get(settings.precision, "")
+        if (settings.format, fallback) in CONVERTERS:
+            yield Rung(fallback)
+
+    def _more_images(self) -> Iterator[Rung]:
+        """As far as there are any."""
+        asked = last = self._settings.n_images
+        for factor in MORE_IMAGES:
+            count = min(factor * asked, self._job.n_calibration)
+            if count > last:
+                yield replace(self.best.rung, n_images=count)
+                last = count
+
+    def _mixed(self, rank_layers: Callable[..., tuple[str, ...]]) -> Iterator[Rung]:
+        """Keep the one, two, four … most sensitive layers float."""
+        job, rung = self._job, self.best.rung
+        job.say(f"ranking the layers of {job.info.model} by what their integers cost")
+        calibration = job.calibration(rung.n_images)
+        try:
+            layers = rank_layers(
+                job.model, job.info, calibration, convert_options(self._settings, rung)
+            )
+        except EdgePoseError as error:
+            log.warning("mixed precision: left out: %s", error)
+            return
+        for count in FLOAT_LAYERS:
+            if count <= MAX_FLOAT_SHARE * len(layers):
+                yield replace(rung, float_layers=tuple(layers[:count]))
+
+    def result(self) -> Artifact:
+        """Return the best artifact with all attempts in its manifest.
+
+        Raises:
+            GateError: it did not pass, and `settings.force` is not set.
+        """
+        artifact, gate, wanted = self.best.artifact, self.best.gate, self._settings.precision
+        name, found = artifact.manifest.name, artifact.manifest.file.precision
+        rows, says = tuple(self.attempts), verdict(gate)
+        if not gate.passed and not self._settings.force:
+            tries = f"none of {len(rows)} tries passed, the best: " if len(rows) > 1 else ""
+            raise GateError(f"{name}: {tries}{says}; nothing was written", rows)
+        if found != wanted:
+            log.warning("%s: no %s passes the gate, fell back to %s", name, wanted, found)
+        if gate.passed:
+            log.info("%s", says)
+        else:
+            log.warning("%s: written all the same; it needs --trust-ungated to run", says)
+        manifest = artifact.manifest.model_copy(update={"attempts": rows})
+        return replace(artifact, manifest=manifest)
+
+
+def convert_and_measure(job: Job, settings: Settings) -> Artifact:
+    """Return the first try with its gate report, passed or not, in no folder yet.
+
+    Raises:
+        EdgePoseError: it cannot be converted or run.
+    """
+    return attempt(job, settings, first_rung(settings)).artifact
+
+
+def first_rung(settings: Settings) -> Rung:
+    """Return what is tried first.
+
+    Raises:
+        UsageError: there is no converter for these settings.
+    """
+    return Rung(settings.precision, n_images=settings.n_images if settings.entry.calibrated else 0)
+
+
+def attempt(job: Job, settings: Settings, rung: Rung) -> Trial:
+    """Convert in one way and measure.
+
+    Raises:
+        EdgePoseError: it cannot be converted or run.
+    """
+    points = settings.limit_points
+    if points is None:
+        points = LIMIT_POINTS[rung.precision]
+    artifact, gate = job.convert(
+        (settings.format, rung.precision),
+        convert_options(settings, rung),
+        rung.n_images,
+        Limits(points, settings.limit_drift_px),
+    )
+    return Trial(rung, artifact, gate)
+
+
+def convert_options(settings: Settings, rung: Rung) -> Options:
+    """Return what a converter is told."""
+    return Options(
+        fold=Fold(settings.fold_pixels, settings.fold_decoder),
+        arch=settings.arch,
+        method=rung.method,
+        float_layers=rung.float_layers,
+        integer_io=settings.integer_io,
+    )

@@ -1,0 +1,79 @@
+"""What to convert to: from a device's profile, from flags, or from both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from converters import CONVERTERS, Entry
+from edge_pose.errors import UsageError
+from edge_pose.lookup import lookup
+from edge_pose.profile import DeviceProfile
+
+FORMAT, PRECISION = "onnx", "int8"
+N_IMAGES = 256
+LIMIT_DRIFT_PX = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to convert.
+
+    Attributes:
+        precision: with `format` a key of CONVERTERS.
+        format: of the model file.
+        arch: processor for which integers are chosen, as `uname -m` says it; empty: this one.
+        fold_pixels: the graph takes uint8 pixels and normalises.
+        fold_decoder: the graph returns keypoints; top-down networks only.
+        integer_io: inputs and outputs of a full int8 TFLite graph are integers, too.
+        limit_points: largest fall of accuracy that passes the gate, percent points; None: by
+            precision, see converters.gates.LIMIT_POINTS.
+        limit_drift_px: largest p95 of the keypoints' drift that passes, heatmap px.
+        n_images: calibration pictures of the first try.
+        seed: of their choice.
+        ladder: try other ways when the first one fails the gate.
+        force: write the best try even if none passes the gate.
+    """
+
+    precision: str = PRECISION
+    format: str = FORMAT
+    arch: str = ""
+    fold_pixels: bool = False
+    fold_decoder: bool = False
+    integer_io: bool = False
+    limit_points: float | None = None
+    limit_drift_px: float = LIMIT_DRIFT_PX
+    n_images: int = N_IMAGES
+    seed: int = 1
+    ladder: bool = True
+    force: bool = False
+
+    @property
+    def entry(self) -> Entry:
+        """The converter.
+
+        Raises:
+            UsageError: there is none for this format and precision.
+        """
+        table = {" ".join(key): entry for key, entry in CONVERTERS.items()}
+        return lookup(table, f"{self.format} {self.precision}", "converter")
+
+
+def profile_settings(profile: DeviceProfile) -> Settings:
+    """Return what a device of this profile should run.
+
+    Raises:
+        UsageError: no converter makes it.
+    """
+    runtime = profile.runtime
+    settings = Settings(
+        precision=runtime.precision,
+        format=runtime.format,
+        arch=profile.arch,
+        fold_pixels=runtime.fold_pixels,
+        integer_io=runtime.integer_io,
+    )
+    try:
+        _ = settings.entry
+    except UsageError as error:
+        raise UsageError(f"profile '{profile.name}': {error}") from None
+    return settings

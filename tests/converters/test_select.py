@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from converters.cli import command
+from converters.select import Candidate, Demands, Result, select
+from edge_pose.artifact import load_artifact
+from edge_pose.errors import EdgePoseError
+from edge_pose.power.base import PowerMeter, PowerSource
+
+
+class TenWatts(PowerMeter):
+    """A meter that always says 10 W."""
+
+    name = "ten"
+    source: PowerSource = "measured"
+    detail = "made up"
+
+    def read_w(self) -> float:
+        return 10.0
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def folder_of(tiny_artifact: Path, tmp_path: Path):
+    """Return a function that copies the tiny artifact with another name, accuracy or more."""
+
+    def make(name: str, **gate: object) -> Path:
+        folder = tmp_path / name
+        shutil.copytree(tiny_artifact, folder)
+        file = folder / "manifest.json"
+        values = json.loads(file.read_text("utf-8"))
+        values["name"] = name
+        values["gate"] |= gate
+        file.write_text(json.dumps(values), "utf-8")
+        return folder
+
+    return make
+
+
+def run(folders: list[Path], demands: Demands):
+    candidates = [Candidate(load_artifact(folder), "onnxruntime") for folder in folders]
+    return select(candidates, demands, TenWatts(), burst_s=0.05, bursts=2)
+
+
+def test_the_highest_ae_is_chosen_and_the_others_say_why_not(folder_of) -> None:
+    good, poor = folder_of("good", artifact_accuracy=80.0), folder_of("poor", artifact_accuracy=4.0)
+    selection = run([poor, good], Demands())
+    assert selection.chosen is not None
+    assert selection.chosen.artifact.manifest.name == "good"
+    first, second = selection.results
+    assert (first.candidate, first.rejected) == ("good on onnxruntime", "")
+    assert second.rejected == f"AE {second.ae:.0f} is lower"
+    for result in selection.results:
+        assert result.watts == pytest.approx(10.0)
+        assert result.ae == pytest.approx(result.accuracy * result.fps / 10.0)
+        assert 0 < result.p50_ms <= result.p95_ms
+
+
+def test_limits_reject_and_each_is_named() -> None:
+    result = Result("x", accuracy=60.0, p50_ms=9.0, p95_ms=12.5, fps=100, watts=7.25,
+                    power="measured", ae=827.0)  # fmt: skip
+    assert Demands().missed(result) == ""
+    assert Demands(60.0, 12.5, 7.25).missed(result) == ""
+    assert Demands(70.0, 10.0, 5.0).missed(result) == (
+        "accuracy 60.0 is below 70, p95 12.5 ms is above 10, 7.2 W are above 5"
+    )
+
+
+def test_nothing_is_chosen_where_nothing_keeps_the_limits(folder_of) -> None:
+    selection = run([folder_of("a")], Demands(max_watts=9.0))
+    assert selection.chosen is None
+    assert selection.results[0].rejected == "10.0 W are above 9"
+
+
+def test_accuracies_of_different_things_are_not_compared(folder_of) -> None:
+    other = folder_of("other", metric="AP", artifact_accuracy=99.0)
+    selection = run([folder_of("a"), other], Demands())
+    assert selection.chosen is not None
+    assert selection.chosen.artifact.manifest.name == "a"
+    assert "metric is AP" in selection.refused["other on onnxruntime"]
+
+
+def test_a_runtime_that_cannot_read_it_is_refused_with_the_reason(tiny_artifact: Path) -> None:
+    artifact = load_artifact(tiny_artifact)
+    selection = select([Candidate(artifact, "tflite")], Demands(), TenWatts(), burst_s=0.05)
+    assert selection.chosen is None
+    assert "tflite" in selection.refused["blobs_fp32 on tflite"]
+
+
+def test_command_measures_every_runtime_and_copies_the_best(folder_of, tmp_path: Path) -> None:
+    out = tmp_path / "chosen"
+    arguments = ["select", str(folder_of("a")), "--profile", "generic_x86_64", "--seconds", "0.3"]
+    arguments += ["--power", "estimate", "--out", str(out), "--json"]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout.splitlines()[-1])
+    assert values["schema"] == "edge_pose.selection/1"
+    names = {row["candidate"] for row in values["results"]}
+    assert names == {"a on onnxruntime", "a on openvino"}
+    assert {row["power"] for row in values["results"]} == {"estimated"}
+    assert load_artifact(out).manifest.name == "a"
+
+
+def test_command_that_finds_nothing_says_so_and_writes_nothing(folder_of, tmp_path: Path) -> None:
+    out = tmp_path / "chosen"
+    arguments = ["select", str(folder_of("a")), "--profile", "generic_x86_64", "--seconds", "0.3"]
+    arguments += ["--power", "estimate", "--out", str(out), "--min-accuracy", "99"]
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, EdgePoseError)
+    assert "no candidate keeps the limits" in str(result.exception)
+    assert "accuracy 80.0 is below 99" in result.output
+    assert not out.exists()
