@@ -20,24 +20,24 @@ def _until_first_pose(flags: dict[str, Any]) -> dict[str, float]:
     from edge_pose import session
     from edge_pose.config import load_config
     from edge_pose.errors import SourceError
-    from edge_pose.estimator import Estimator, load
+    from edge_pose.loaded_model import LoadedModel, load_model
     from edge_pose.types import FrameResult
 
     moments = {"started_s": STARTED_S}
     stop = threading.Event()
 
-    def stamped_load(*args: Any, **options: Any) -> Estimator:  # noqa: ANN401 - passed through
+    def stamped_load(*args: Any, **options: Any) -> LoadedModel:  # noqa: ANN401 - passed through
         moments["load_s"] = time.monotonic()
-        estimator = load(*args, **options)
+        model = load_model(*args, **options)
         moments["loaded_s"] = time.monotonic()
-        return estimator
+        return model
 
     def on_result(result: FrameResult) -> None:
         if result.poses and "pose_s" not in moments:
             moments["pose_s"] = time.monotonic()
             stop.set()
 
-    vars(session)["load"] = stamped_load  # the only change to what is shipped: two stamps
+    vars(session)["load_model"] = stamped_load  # the only change to what is shipped: two stamps
     summary = session.run(load_config(flags=flags, env={}), stop=stop, on_result=on_result)
     if summary.error is not None:
         raise SourceError(summary.error)

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict
 
 from edge_pose import __version__
 from edge_pose.backends import available_cores
+from edge_pose.power.throttling import read_governor, read_turbo
 
 LIBRARIES = ("numpy", "opencv-python-headless", "onnxruntime", "openvino", "ai-edge-litert")
 BUSY_PER_CORE = 0.5  # load per core before the start above which other work disturbs
-CPU_FOLDER = "sys/devices/system/cpu"
 
 
 class Environment(BaseModel):
@@ -66,7 +66,7 @@ def read_environment(root: Path = Path("/")) -> Environment:
         root: root of the file system, for <root>/proc and <root>/sys.
     """
     cores = os.cpu_count() or 1
-    governor, load = _governor(root), _load(root)
+    governor, turbo, load = read_governor(root), read_turbo(root), _load(root)
     return Environment(
         machine=platform.machine(),
         cpu_model=_cpu_model(root),
@@ -76,15 +76,17 @@ def read_environment(root: Path = Path("/")) -> Environment:
         system=platform.system(),
         kernel=_text(root / "proc/sys/kernel/osrelease") or platform.release(),
         governor=governor,
-        turbo=_turbo(root),
+        turbo=turbo,
         load_1min=load,
         python=platform.python_version(),
         libraries=_libraries(),
-        warnings=tuple(_warnings(governor, load, cores)),
+        warnings=tuple(_warnings(governor, turbo, load, cores)),
     )
 
 
-def _warnings(governor: str | None, load: float | None, cores: int) -> list[str]:
+def _warnings(
+    governor: str | None, turbo: bool | None, load: float | None, cores: int
+) -> list[str]:
     found = []
     if load is not None and load > BUSY_PER_CORE * cores:
         found.append(
@@ -95,6 +97,8 @@ def _warnings(governor: str | None, load: float | None, cores: int) -> list[str]
         found.append(
             f"frequency governor '{governor}': the clock follows the load, 'performance' is steady"
         )
+    if turbo:
+        found.append("turbo is on: the clock falls as the processor warms, without it it is steady")
     if sys.dont_write_bytecode:
         found.append(
             "PYTHONDONTWRITEBYTECODE is set: where no bytecode is cached, every start compiles"
@@ -122,19 +126,6 @@ def _cpu_model(root: Path) -> str | None:
 def _memory_mib(root: Path) -> int | None:
     match = re.search(r"^MemTotal:\s*(\d+) kB$", _text(root / "proc/meminfo"), re.MULTILINE)
     return int(match[1]) // 1024 if match else None
-
-
-def _governor(root: Path) -> str | None:
-    files = (root / CPU_FOLDER).glob("cpu[0-9]*/cpufreq/scaling_governor")
-    return ",".join(sorted({text for file in files if (text := _text(file))})) or None
-
-
-def _turbo(root: Path) -> bool | None:
-    no_turbo = _text(root / CPU_FOLDER / "intel_pstate/no_turbo")
-    if no_turbo in ("0", "1"):
-        return no_turbo == "0"
-    boost = _text(root / CPU_FOLDER / "cpufreq/boost")
-    return boost == "1" if boost in ("0", "1") else None
 
 
 def _load(root: Path) -> float | None:

@@ -1,4 +1,4 @@
-"""The four measurements. Each handles every frame of the clip once."""
+"""Parts of the pipeline measured alone. Each handles every frame of the clip once."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks.run_report import LatencyMs, PipelineTiming, Timing
+from benchmarks.run_report import Timing
 from benchmarks.workload import Workload, clip_frames, open_clip
 from edge_pose.config import RunConfig
 from edge_pose.errors import EdgePoseError, SourceError
 from edge_pose.estimator import Stopwatch
 from edge_pose.metrics.latency import LatencyRecorder, LatencySummary
-from edge_pose.power import PowerSummary
 from edge_pose.session import run
 from edge_pose.summary import RunSummary
 
@@ -54,33 +53,6 @@ def time_read_clip(work: Workload) -> Timing:
     return _timing(frames, seconds, recorder.summary())
 
 
-def time_pipeline(work: Workload, folder: Path) -> tuple[PipelineTiming, PowerSummary]:
-    """Time what `edge-pose run CLIP --jsonl FILE` does, with the same classes.
-
-    Args:
-        work: its configuration is used, nothing else of it.
-        folder: where the messages are written.
-
-    Raises:
-        EdgePoseError: the run failed.
-    """
-    summary = run_pipeline(work.config, work.frames, folder)
-    power = summary.power
-    seconds = summary.duration_s
-    timing = PipelineTiming(
-        frames=summary.frames,
-        ms_per_frame=seconds / summary.frames * 1e3,
-        fps=summary.fps,
-        latency_ms=summary.latency_ms,
-        frames_with_people=summary.frames_with_people,
-        dropped=summary.dropped,
-        watts=power.mean_w,
-        joules_per_frame=power.mean_w * seconds / summary.frames,
-        accuracy_fps_per_watt=summary.accuracy_fps_per_watt,
-    )
-    return timing, power
-
-
 def run_pipeline(config: RunConfig, frames: int, folder: Path) -> RunSummary:
     """Run the pipeline once.
 
@@ -112,19 +84,24 @@ def _time_loop(frames: int, one: Callable[[int, Stopwatch], None]) -> Timing:
     return _timing(frames, time.perf_counter() - start, recorder.summary())
 
 
+def check_clock(shortest_s: float) -> None:
+    """Refuse durations that cannot be.
+
+    Raises:
+        EdgePoseError: the shortest one is negative.
+    """
+    if shortest_s < 0:
+        raise EdgePoseError(
+            f"clock: stepped back, something took {shortest_s:g} s: the figures are worthless,"
+            " measure again (virtual machines that are moved do this)"
+        )
+
+
 def _timing(frames: int, seconds: float, latency: Mapping[str, LatencySummary]) -> Timing:
-    latency_ms: LatencyMs = {
-        name: {
-            "mean": stage.mean_s * 1e3,
-            "p50": stage.p50_s * 1e3,
-            "p95": stage.p95_s * 1e3,
-            "p99": stage.p99_s * 1e3,
-        }
-        for name, stage in latency.items()
-    }
+    check_clock(seconds)
     return Timing(
         frames=frames,
         ms_per_frame=seconds / frames * 1e3,
         fps=frames / seconds,
-        latency_ms=latency_ms,
+        latency_ms={name: stage.to_ms() for name, stage in latency.items()},
     )

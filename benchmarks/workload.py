@@ -10,10 +10,12 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_pose.bottom_up import BottomUpEstimator
 from edge_pose.config import RunConfig
 from edge_pose.errors import SourceError, UsageError
-from edge_pose.estimator import Estimator, load
-from edge_pose.preprocess import Region, bbox_region, crop, region_affine, to_tensor
+from edge_pose.estimator import Estimator
+from edge_pose.loaded_model import LoadedModel, load_model
+from edge_pose.preprocess import Region, bbox_region, crop, fit_region, region_affine, to_tensor
 from edge_pose.sources import open_source
 from edge_pose.sources.base import Source
 from edge_pose.types import Frame, Image
@@ -23,11 +25,11 @@ READY_BYTES = 256 << 20  # a long clip's frames would not fit into a small devic
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Everything but the pipeline itself, which opens its own.
+    """Everything but the clip, which every pass of the pipeline opens anew.
 
     Attributes:
         config: of the pipeline.
-        estimator: open and warm.
+        model: loaded and warm; the pipeline runs it, too.
         images: frames of the clip in memory, (H, W, 3) uint8 BGR each; fewer than `frames` where
             the clip is large.
         frames: number of frames that every measurement handles.
@@ -37,12 +39,17 @@ class Workload:
     """
 
     config: RunConfig
-    estimator: Estimator
+    model: LoadedModel
     images: list[Image]
     frames: int
     frame_rate: float | None
     region: Region
     tensor: NDArray[np.float32] | NDArray[np.uint8]
+
+    @property
+    def estimator(self) -> Estimator:
+        """Of the model."""
+        return self.model.estimator
 
 
 @contextmanager
@@ -56,21 +63,15 @@ def open_workload(config: RunConfig) -> Iterator[Workload]:
         images, frames = _read(clip_frames(source, config))
         frame_rate = source.frame_rate
     _check_count(frames, config)
-    with load(
-        config.model,
-        backend=config.backend,
-        threads=config.threads,
-        trust_ungated=config.trust_ungated,
-        min_keypoint_score=config.min_keypoint_score,
-        min_score=config.tracking.acquire_score,
-    ) as estimator:
-        estimator.warm_up()
+    model = load_model(config)
+    with model.estimator as estimator:
+        model.warm_up()
         image = images[len(images) // 2]
         region = _region(estimator, image, config.tracking.padding)
         matrix = region_affine(region, estimator.input_size)
         spec = estimator.manifest.input.spec
         tensor = to_tensor(crop(image, matrix, estimator.input_size)[None], spec)
-        yield Workload(config, estimator, images, frames, frame_rate, region, tensor)
+        yield Workload(config, model, images, frames, frame_rate, region, tensor)
 
 
 @contextmanager
@@ -123,8 +124,15 @@ def _read(frames: Iterator[Frame]) -> tuple[list[Image], int]:
 
 
 def _region(estimator: Estimator, image: Image, padding: float) -> Region:
-    """Return the region around the best person, the whole picture where there is none."""
+    """Return the region around the best person; the whole picture where there is none.
+
+    Bottom-up models always see all of it.
+    """
     height, width = image.shape[:2]
+    if isinstance(estimator, BottomUpEstimator):
+        return fit_region(
+            ((width - 1) / 2, (height - 1) / 2), (width, height), estimator.input_size
+        )
     poses = estimator(image)
     box = poses[0].bbox_xyxy if poses else np.array([0, 0, width - 1, height - 1], np.float32)
     return bbox_region(box, estimator.input_size, padding if poses else 1.0)

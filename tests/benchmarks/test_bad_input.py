@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.environment import Environment
+from benchmarks.plan import Plan
 from benchmarks.run import run_benchmark
 from edge_pose.config import RunConfig
 from edge_pose.errors import EdgePoseError
@@ -53,7 +54,9 @@ def test_zero_frames(
     assert line.endswith("no frames, there is nothing to measure")
 
 
-def test_a_live_source(config: Callable[..., RunConfig], environment: Environment) -> None:
+def test_a_live_source(
+    config: Callable[..., RunConfig], plan: Callable[..., Plan], environment: Environment
+) -> None:
     class Live(VideoSource):
         def __init__(self, path: Path, **_: object) -> None:
             super().__init__(path, realtime=True)
@@ -61,7 +64,7 @@ def test_a_live_source(config: Callable[..., RunConfig], environment: Environmen
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("edge_pose.sources.video.VideoSource", Live)
         with pytest.raises(EdgePoseError, match="is live"):
-            run_benchmark(config(3), 1, environment)
+            run_benchmark(config(3), plan(), environment)
 
 
 def test_a_truncated_clip(
@@ -85,7 +88,10 @@ def test_a_wrong_profile_and_meter(
 
 
 def test_a_clip_that_shrinks_between_rounds(
-    monkeypatch: pytest.MonkeyPatch, config: Callable[..., RunConfig], environment: Environment
+    monkeypatch: pytest.MonkeyPatch,
+    config: Callable[..., RunConfig],
+    plan: Callable[..., Plan],
+    environment: Environment,
 ) -> None:
     run = config(6)
     frames = VideoSource.frames
@@ -100,15 +106,18 @@ def test_a_clip_that_shrinks_between_rounds(
 
     monkeypatch.setattr(VideoSource, "frames", fewer)
     with pytest.raises(EdgePoseError, match="4 frames, 6 before"):
-        run_benchmark(run, 1, environment)
+        run_benchmark(run, plan(), environment)
 
 
 def test_a_pipeline_that_breaks_is_not_a_result(
-    monkeypatch: pytest.MonkeyPatch, config: Callable[..., RunConfig], environment: Environment
+    monkeypatch: pytest.MonkeyPatch,
+    config: Callable[..., RunConfig],
+    plan: Callable[..., Plan],
+    environment: Environment,
 ) -> None:
     def broken(*_: object) -> None:
         raise EdgePoseError("planted")
 
     monkeypatch.setattr(JsonlPublisher, "poses", broken)
     with pytest.raises(EdgePoseError, match="planted"):
-        run_benchmark(config(4), 1, environment)
+        run_benchmark(config(4), plan(), environment)

@@ -70,6 +70,7 @@ def test_a_raspberry_pi(root: Callable[[dict[str, str]], Path]) -> None:
     assert found.cpu_model == "Raspberry Pi 5 Model B Rev 1.0"
     assert (found.governor, found.turbo) == ("ondemand,powersave", True)
     assert any("ondemand,powersave" in warning for warning in found.warnings)
+    assert any(warning.startswith("turbo is on") for warning in found.warnings)
 
 
 def test_a_board_that_only_its_device_tree_names(

@@ -8,15 +8,24 @@ from typing import Any
 
 import pytest
 
+import benchmarks
 from benchmarks.cold_start import ColdStartReport
 from benchmarks.environment import Environment
 from benchmarks.mediapipe_peer import MediapipeReport
 from benchmarks.read_report import KINDS, parse_report, read_report
 from benchmarks.report import Report, spread
+from benchmarks.result import DeviceResult
 from benchmarks.run_report import RunReport
+from benchmarks.tables import TABLES
 from edge_pose.errors import UsageError
 
-MODELS = {"cold_start": ColdStartReport, "mediapipe": MediapipeReport, "run": RunReport}
+MODELS: dict[str, type[Report]] = {
+    "cold_start": ColdStartReport,
+    "device": DeviceResult,
+    "mediapipe": MediapipeReport,
+    "run": RunReport,
+}
+RESULTS = Path(benchmarks.__file__).parent / "results"
 
 
 @pytest.fixture
@@ -60,7 +69,12 @@ def test_show_as_json_and_as_a_table(
 def test_the_oldest_supported_pydantic_knows_every_setting() -> None:
     # pydantic drops what it does not know without a word; `serialize_by_alias` came with 2.11.
     for model in (Report, *MODELS.values()):
-        assert set(model.model_config) == {"extra", "frozen", "protected_namespaces"}
+        assert set(model.model_config) == {
+            "extra",
+            "frozen",
+            "protected_namespaces",
+            "allow_inf_nan",
+        }
 
 
 @pytest.mark.parametrize("key", ["created_at", "environment", "model", "rounds", "summary"])
@@ -85,11 +99,38 @@ def test_inner_keys_too(path: str, values: dict[str, Any]) -> None:
         parse_report(values, "here")
 
 
-@pytest.mark.parametrize("schema", ["edge_pose.bench/2", "other/1", None])
+@pytest.mark.parametrize("schema", ["edge_pose.bench/0", "edge_pose.bench/2x", "other/1", None])
 def test_another_schema_is_refused(schema: str | None, values: dict[str, Any]) -> None:
     values["schema"] = schema
-    with pytest.raises(UsageError, match=r"schema .* expected 'edge_pose.bench/1'"):
+    expected = "schema .* expected 'edge_pose.bench/1' or 'edge_pose.bench/2'"
+    with pytest.raises(UsageError, match=expected):
         parse_report(values, "here")
+
+
+@pytest.mark.parametrize("schema", ["edge_pose.bench/3", "edge_pose.bench/10"])
+def test_a_newer_schema_asks_for_an_update(schema: str, values: dict[str, Any]) -> None:
+    values["schema"] = schema
+    expected = f"^here: schema '{schema}' is newer .* reads up to 'edge_pose.bench/2': update"
+    with pytest.raises(UsageError, match=expected):
+        parse_report(values, "here")
+
+
+def test_kinds_that_did_not_change_are_read_in_both_schemas(values: dict[str, Any]) -> None:
+    old = parse_report(values, "here")
+    new = parse_report({**values, "schema": "edge_pose.bench/2"}, "here")
+    assert isinstance(old, ColdStartReport)
+    assert isinstance(new, ColdStartReport)
+    assert new.summary == old.summary
+
+
+@pytest.mark.parametrize("name", ["run", "cold_start", "mediapipe"])
+def test_the_reports_of_schema_1_that_are_in_the_repository(
+    name: str, bench: Callable[..., tuple[int, str, str]]
+) -> None:
+    file = RESULTS / f"{name}.json"
+    code, out, err = bench("show", file)
+    assert (code, err) == (0, "")
+    assert read_report(file).environment.cpu_model in out
 
 
 @pytest.mark.parametrize("junk", [[], "text", 3, None, {}])
@@ -105,7 +146,9 @@ def test_an_unknown_kind_is_refused(values: dict[str, Any]) -> None:
 
 
 def test_every_kind_is_in_the_table() -> None:
-    assert {name: f"{m.__module__}:{m.__name__}" for name, m in MODELS.items()} == KINDS
+    ours = {name: f"{m.__module__}:{m.__name__}" for name, m in MODELS.items()}
+    assert ours.items() <= KINDS.items()
+    assert set(KINDS) <= set(TABLES)
     for name, model in MODELS.items():
         assert model.model_fields["kind"].default == name
 
@@ -116,7 +159,7 @@ def test_show_of_what_is_no_report(errors: Callable[..., str], tmp_path: Path) -
     file.write_text("{", "utf-8")
     assert f"{file}: not valid JSON" in errors("show", file)
     file.write_text('{"schema": "edge_pose.bench/9"}', "utf-8")
-    assert "expected 'edge_pose.bench/1'" in errors("show", file)
+    assert "is newer than this version" in errors("show", file)
 
 
 def test_spread() -> None:

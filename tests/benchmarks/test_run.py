@@ -9,12 +9,20 @@ import pytest
 
 from benchmarks import workload
 from benchmarks.environment import Environment
+from benchmarks.parts import summarize
+from benchmarks.plan import MODES, Plan
 from benchmarks.report import spread
-from benchmarks.run import MEASUREMENTS, run_benchmark, summarize
-from benchmarks.run_report import RunReport
+from benchmarks.result import DeviceResult, Mode
+from benchmarks.rounds import PARTS
+from benchmarks.run import run_benchmark
 from benchmarks.workload import open_workload
+from edge_pose.backends import available_cores
 from edge_pose.config import RunConfig
+from edge_pose.errors import UsageError
 from edge_pose.power import PowerSummary
+
+Make = Callable[..., RunConfig]
+Plans = Callable[..., Plan]
 
 
 class ArtifactCopy(Protocol):
@@ -26,63 +34,136 @@ class ArtifactCopy(Protocol):
 
 
 @pytest.fixture
-def report(config: Callable[..., RunConfig], environment: Environment) -> RunReport:
-    return run_benchmark(config(8), 2, environment)
+def quick(plan: Plans) -> Plan:
+    return plan()
 
 
-def test_every_figure_is_derived_from_what_was_measured(report: RunReport) -> None:
-    for number, done in enumerate(report.rounds):
-        assert done.order == MEASUREMENTS[number:] + MEASUREMENTS[:number]
-        for name in MEASUREMENTS:
+STAGES = {"capture", "preprocess", "infer", "decode", "publish", "end_to_end"}
+
+
+def test_every_figure_is_derived_from_what_was_measured(result: DeviceResult) -> None:
+    assert set(result.modes) == set(MODES)
+    for name, mode in result.modes.items():
+        assert set(mode.latency) == STAGES
+        assert len(mode.fps.values) == 2
+        assert mode.fps.low is not None
+        assert mode.fps.low <= mode.fps.mean
+        if name != "fixed_rate":
+            assert (mode.frames, mode.frames_with_people) == (16, 16)
+        assert sum(mode.histogram.counts) == mode.frames == mode.latency["end_to_end"].frames
+        for watts, fps, joules, efficiency in zip(*_per_repeat(mode), strict=True):
+            assert joules == pytest.approx(watts / fps)
+            assert efficiency == pytest.approx(80.0 * fps / watts)  # the tiny artifact's accuracy
+        idle_w = result.meter.idle_w
+        assert idle_w is not None
+        above = mode.power.above_idle_joules_per_frame
+        assert above is not None
+        assert above.values[0] == pytest.approx(
+            (mode.power.mean_w.values[0] - idle_w) / mode.fps.values[0]
+        )
+        assert len(mode.power.series.time_s) == mode.power.samples
+    assert (result.meter.source, result.meter.scope) == ("estimated", "board")
+    assert any("estimated" in warning for warning in result.warnings)
+    assert result.validity.valid
+    assert result.machine.rss_mib > 10
+
+
+def _per_repeat(mode: Mode) -> tuple[tuple[float, ...], ...]:
+    power = mode.power
+    assert power.accuracy_fps_per_watt is not None
+    figures = (power.mean_w, mode.fps, power.joules_per_frame, power.accuracy_fps_per_watt)
+    return tuple(figure.values for figure in figures)
+
+
+def test_a_camera_has_deadlines(result: DeviceResult) -> None:
+    camera = result.fixed_rate
+    assert camera is not None
+    assert (camera.rate_hz, camera.offered) == (100.0, 16)
+    assert camera.offered == camera.frames + camera.skipped
+    shares = sum(camera.miss_percent.values) / 2
+    assert shares == pytest.approx(100 * camera.deadline_misses / camera.offered)
+
+
+def test_in_a_single_stream_the_stages_add_up(result: DeviceResult) -> None:
+    assert result.single_stream is not None
+    latency = result.single_stream.latency
+    stages = sum(latency[name].mean_ms.mean for name in STAGES - {"end_to_end"})
+    assert stages <= latency["end_to_end"].mean_ms.mean
+
+
+def test_the_parts_are_beside_the_offline_mode(result: DeviceResult) -> None:
+    assert result.parts is not None
+    assert result.offline is not None
+    names = (*PARTS, *MODES)
+    for number, done in enumerate(result.parts.rounds):
+        assert done.order == names[number:] + names[:number]
+        for name in (*PARTS, "pipeline"):
             timing = getattr(done, name)
             assert timing.frames == 8
             assert timing.fps * timing.ms_per_frame == pytest.approx(1000.0)
         assert done.overhead == done.pipeline.ms_per_frame / done.bare.ms_per_frame
-        joules = done.pipeline.watts / done.pipeline.fps
-        assert done.pipeline.joules_per_frame == pytest.approx(joules)
-        efficiency = 80.0 * done.pipeline.fps / done.pipeline.watts  # the tiny artifact's accuracy
-        assert done.pipeline.accuracy_fps_per_watt == pytest.approx(efficiency)
-        assert done.pipeline.frames_with_people == 8
-    summary = report.summary
-    assert summary.overhead == spread(r.overhead for r in report.rounds)
+        assert done.pipeline.fps == result.offline.fps.values[number]
+        assert set(done.bare.latency_ms) == {"infer"}
+        assert set(done.estimator.latency_ms) == {"preprocess", "infer", "decode"}
+    summary = result.parts.summary
+    assert summary.overhead == spread(r.overhead for r in result.parts.rounds)
     assert summary.overhead_met == (summary.overhead.median < 1.25)
-    assert summary.pipeline.fps == spread(r.pipeline.fps for r in report.rounds)
-    assert summary.power.source == "estimated"
-    assert summary.frames_with_people == spread([8, 8])
+    assert summary.pipeline.fps == spread(r.pipeline.fps for r in result.parts.rounds)
 
 
-def test_the_pipeline_has_all_stages(report: RunReport) -> None:
-    stages = {"capture", "preprocess", "infer", "decode", "publish", "end_to_end"}
-    assert set(report.summary.stages_ms) == stages
-    for values in report.summary.stages_ms.values():
-        assert set(values) == {"p50", "p95", "p99"}
-        assert values["p50"].max <= values["p99"].max
-    assert set(report.rounds[0].bare.latency_ms) == {"infer"}
-    assert set(report.rounds[0].estimator.latency_ms) == {"preprocess", "infer", "decode"}
+def test_every_number_of_threads_is_measured(result: DeviceResult) -> None:
+    cores = available_cores()
+    expected = sorted({1, min(2, cores), cores})
+    assert [point.threads for point in result.threads_sweep] == expected
+    for point in result.threads_sweep:
+        assert len(point.fps.values) == len(point.network_ms.values) == 2
 
 
-def test_what_was_run_is_written_down(report: RunReport) -> None:
-    assert report.artifact.name == "blobs_fp32"
-    assert report.artifact.accuracy is not None
-    assert report.artifact.accuracy.percent == 80.0
-    assert report.artifact.backend == "onnxruntime"
-    assert report.clip.frames == 8
-    assert (report.clip.width, report.clip.height, report.clip.frame_rate) == (160, 120, 25.0)
-    assert report.settings.profile != "auto"
+def test_what_was_run_is_written_down(result: DeviceResult) -> None:
+    artifact = result.artifact
+    assert (artifact.name, artifact.task, artifact.format) == ("blobs_fp32", "top_down", "onnx")
+    assert (artifact.backend, artifact.gate_passed) == ("onnxruntime", True)
+    assert artifact.accuracy is not None
+    assert artifact.accuracy.percent == 80.0
+    source = result.source
+    assert (source.frames, source.width, source.height, source.frame_rate) == (8, 160, 120, 25.0)
+    assert source.sha256 is not None
+    assert result.setup.profile == result.device.profile != "auto"
+    assert result.setup.threads >= 1
+
+
+def test_a_mode_alone(config: Make, plan: Plans, environment: Environment) -> None:
+    alone = run_benchmark(config(3), plan(modes=("single_stream",)), environment)
+    assert set(alone.modes) == {"single_stream"}
+    assert alone.parts is None
+    assert alone.single_stream is not None
+    assert alone.single_stream.fps.low is None  # one repeat says nothing of its error
+
+
+def test_warm_up_frames_are_discarded(config: Make, plan: Plans, environment: Environment) -> None:
+    done = run_benchmark(config(5), plan(warm_up_frames=7), environment)
+    assert done.warm_up.discarded_frames in (5, 10)
+    assert done.warm_up.window == 5
+    assert len(done.warm_up.medians_ms) == done.warm_up.discarded_frames // 5
+    assert done.offline is not None
+    assert done.offline.frames == 5
 
 
 def test_an_artifact_without_a_gate_has_no_accuracy(
-    artifact_copy: ArtifactCopy, config: Callable[..., RunConfig], environment: Environment
+    artifact_copy: ArtifactCopy, config: Make, quick: Plan, environment: Environment
 ) -> None:
     artifact_copy.set("gate", None)
     run = config(3, model=str(artifact_copy.folder), trust_ungated=True)
-    report = run_benchmark(run, 1, environment)
-    assert report.artifact.accuracy is None
-    assert report.summary.accuracy_fps_per_watt is None
+    result = run_benchmark(run, quick, environment)
+    assert (result.artifact.accuracy, result.artifact.gate_passed) == (None, None)
+    assert result.offline is not None
+    assert result.offline.power.accuracy_fps_per_watt is None
 
 
-def test_the_summary_takes_medians_of_ratios(report: RunReport) -> None:
-    rounds = [report.rounds[0].model_copy(update={"overhead": v}) for v in (1.1, 9.0, 1.2)]
+def test_the_summary_takes_medians_of_ratios(result: DeviceResult) -> None:
+    assert result.parts is not None
+    first = result.parts.rounds[0]
+    rounds = [first.model_copy(update={"overhead": v}) for v in (1.1, 9.0, 1.2)]
     power = PowerSummary(5.0, 10.0, 2.0, 4, "rapl", "measured", "package-0")
     summary = summarize(rounds, [power] * 3)
     assert (summary.overhead.median, summary.overhead.min, summary.overhead.max) == (1.2, 1.1, 9.0)
@@ -91,21 +172,24 @@ def test_the_summary_takes_medians_of_ratios(report: RunReport) -> None:
 
 
 def test_a_long_clip_is_cut_and_does_not_fill_the_memory(
-    monkeypatch: pytest.MonkeyPatch, config: Callable[..., RunConfig], environment: Environment
+    monkeypatch: pytest.MonkeyPatch, config: Make, plan: Plans, environment: Environment
 ) -> None:
     monkeypatch.setattr(workload, "READY_BYTES", 3 * 160 * 120 * 3)
     run = config(12, max_frames=9)
     with open_workload(run) as work:
         assert (len(work.images), work.frames) == (3, 9)
-    report = run_benchmark(run, 1, environment)
-    assert {getattr(report.rounds[0], name).frames for name in MEASUREMENTS} == {9}
+    result = run_benchmark(run, plan(modes=MODES, rate_hz=50.0), environment)
+    assert result.parts is not None
+    done = result.parts.rounds[0]
+    assert {getattr(done, name).frames for name in (*PARTS, "pipeline")} == {9}
+    assert result.fixed_rate is not None
+    assert result.fixed_rate.offered == 9
 
 
-def test_the_endless_figure_is_cut_too(
-    config: Callable[..., RunConfig], environment: Environment
-) -> None:
+def test_the_endless_figure_is_cut_too(config: Make, quick: Plan, environment: Environment) -> None:
     run = config(source="synthetic:160x120@30", max_frames=5)
-    assert run_benchmark(run, 1, environment).clip.frames == 5
+    result = run_benchmark(run, quick, environment)
+    assert (result.source.frames, result.source.sha256) == (5, None)
 
 
 def test_the_command_prints_json_and_nothing_else(
@@ -114,26 +198,43 @@ def test_the_command_prints_json_and_nothing_else(
     make_clip: Callable[..., Path],
     tmp_path: Path,
 ) -> None:
-    clip = make_clip(5)
-    arguments = ("run", "--model", tiny_artifact, "--source", clip, "--rounds", 2, "--json")
-    code, out, err = bench(*arguments)
+    file = tmp_path / "result.json"
+    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(5), "--idle", 0)
+    arguments = (*known, "--rounds", 2, "--warm-up", 5, "--rate", 100, "--threads-sweep")
+    code, out, err = bench(*arguments, "--json", "--out", file)
     assert code == 0
     values = json.loads(out)
-    assert values["schema"] == "edge_pose.bench/1"
-    assert len(values["rounds"]) == 2
-    assert "round 2 of 2" in err
-    file = tmp_path / "report.json"
-    file.write_text(out, "utf-8")
+    assert (values["schema"], values["kind"]) == ("edge_pose.bench/2", "device")
+    assert "round 2 of 2: offline" in err
+    assert json.loads(file.read_text("utf-8")) == values
     code, out, _ = bench("show", file)
     assert code == 0
     for text in ("blobs_fp32", "whole pipeline", "preprocess", "estimated", "80.0 PCKh@0.5"):
+        assert text in out
+    for text in ("100 FPS camera", "inference threads", "deadlines missed", "open division"):
         assert text in out
 
 
 def test_the_table_is_printed_without_json(
     bench: Callable[..., tuple[int, str, str]], tiny_artifact: Path, make_clip: Callable[..., Path]
 ) -> None:
-    code, out, _ = bench("run", "--model", tiny_artifact, "--source", make_clip(4), "--rounds", 1)
+    known = ("run", "--model", tiny_artifact, "--source", make_clip(4), "--rounds", 1)
+    code, out, _ = bench(*known, "--mode", "offline", "--idle", 0, "--warm-up", 0)
     assert code == 0
     assert "network alone" in out
     assert "target below 1.25" in out
+    assert "±" not in out.splitlines()[3]  # one repeat has no confidence interval
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"closed": True}, "--closed: needs --min-accuracy"),
+        ({"min_accuracy": 50.0}, "--min-accuracy: is a rule of the closed division"),
+        ({"measured_power": True}, "--measured-power: is a rule of the closed division"),
+        ({"modes": ("offline",), "rate_hz": 5.0}, "--rate: only the mode fixed_rate"),
+    ],
+)
+def test_a_plan_that_contradicts_itself(options: dict[str, object], expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        Plan(**options)  # type: ignore[arg-type]

@@ -23,27 +23,35 @@ def update_docs() -> ModuleType:
 
 
 @pytest.mark.parametrize(
-    ("per_group", "mean12"),
+    ("parts", "expected"),
     [
-        ({"head": 90, "shoulder": 80, "elbow": 70, "wrist": 60, "hip": 50, "knee": 40}, "60.0"),
-        ({"head": 90, "shoulder": 80, "wrist": 60, "ankle": None}, "70.0"),
-        ({"head": 90}, ""),
+        ([], ["PCKh@0.5, blobs", "**80.0**", "80.0", "100"]),
+        (
+            [
+                {"dataset": "mpii", "metric": "PCKh@0.5", "n_persons": 126,
+                 "checkpoint_accuracy": 79.0, "artifact_accuracy": 78.3},
+                {"dataset": "lspet", "metric": "PCK@0.2 (torso)", "n_persons": 417,
+                 "checkpoint_accuracy": 67.0, "artifact_accuracy": 66.0},
+            ],
+            ["PCKh@0.5, mpii", "**78.3**", "79.0", "126"],
+        ),
     ],
-)
-def test_limbs_that_nobody_has_do_not_count(
+)  # fmt: skip
+def test_the_table_names_one_metric_of_one_data_set(
     update_docs: ModuleType,
     monkeypatch: pytest.MonkeyPatch,
     artifact_copy: Any,
-    per_group: dict[str, float | None],
-    mean12: str,
+    parts: list[dict[str, object]],
+    expected: list[str],
 ) -> None:
-    artifact_copy.set("gate.per_group", per_group)
+    artifact_copy.set("gate.parts", parts)
+    artifact_copy.set("schema", "edge_pose.artifact/2")
     shipped = {"default": artifact_copy.folder, "blobs_fp32": artifact_copy.folder}
     monkeypatch.setattr(update_docs, "shipped", lambda: shipped)
     *_, row = update_docs.model_table().splitlines()
     cells = [cell.strip() for cell in row.strip("|").split("|")]
-    assert cells == ["`blobs_fp32`", "64×64", "0.00 M", "0.00", "0.0 MB", "**80.0**", mean12, "100",
-                     "80.0"]  # fmt: skip
+    assert cells == ["`blobs_fp32`", "top_down", "onnx fp32", "64×64", "0.00 M", "0.00", "0.0 MB",
+                     *expected]  # fmt: skip
 
 
 def test_the_committed_figures_are_of_the_networks_as_they_are(update_docs: ModuleType) -> None:

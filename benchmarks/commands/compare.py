@@ -1,0 +1,79 @@
+"""`edge-pose-bench compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from benchmarks.commands.options import json_option, say
+from benchmarks.likeness import Aspect
+from benchmarks.named_figures import EVERYTHING
+
+
+@click.command("compare")
+@click.argument("a", type=click.Path(path_type=Path))
+@click.argument("b", type=click.Path(path_type=Path))
+@click.option(
+    "--fail-if",
+    "conditions",
+    multiple=True,
+    metavar="CONDITION",
+    help="Exit code 1 where it holds, as 'latency_p95 > +5%'; may be given several times.",
+)
+@click.option("--significant", is_flag=True, help="A condition holds only with 95 % confidence.")
+@click.option(
+    "--only",
+    "only",
+    type=click.Choice(EVERYTHING),
+    multiple=True,
+    help="Compare only what needs these to be alike; may be given several times.",
+)
+@click.option("--other-machine", is_flag=True, help="Two machines are what is compared.")
+@click.option("--all", "everything", is_flag=True, help="All statistics of all stages.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Markdown on stdout.")
+@json_option
+def command(
+    a: Path,
+    b: Path,
+    conditions: tuple[str, ...],
+    significant: bool,
+    only: tuple[Aspect, ...],
+    other_machine: bool,
+    everything: bool,
+    as_markdown: bool,
+    as_json: bool,
+) -> int:
+    r"""Two results of `run` side by side, and whether they differ by more than they scatter.
+
+    Results of another data set, clip, power meter or machine are refused.
+
+    \b
+    A CONDITION is FIGURE OP [+|-]NUMBER[%|UNIT]:
+        latency_p95 > +5%        more than 5 % above A
+        accuracy < -0.5pp        more than half a percentage point below A
+        offline.fps < 30         B itself is below 30 FPS
+
+    Exit code: 1 where a condition holds, 2 where one is malformed or the results are unlike.
+    """
+    from benchmarks.compare import both, compare, with_conditions
+    from benchmarks.compare_condition import parse_condition
+    from benchmarks.compare_tables import markdown, print_words, words
+    from benchmarks.device_files import Named, read_device_result
+
+    sides = [Named(file.stem, read_device_result(file)) for file in (a, b)]
+    aspects = tuple(one for one in EVERYTHING if one in (only or EVERYTHING))
+    found = compare(sides[0], sides[1], aspects=aspects, other_machine=other_machine)
+    pairs = both(sides[0].result, sides[1].result, aspects)
+    known = {name: pair[0] for name, pair in pairs.items()}
+    parsed = [parse_condition(text, known) for text in conditions]
+    found = with_conditions(found, pairs, parsed, significant=significant)
+    if as_json:
+        click.echo(found.model_dump_json(by_alias=True))
+    elif as_markdown:
+        click.echo(markdown(words(found, everything=everything)))
+    else:
+        print_words(words(found, everything=everything))
+    for outcome in found.failed:
+        say(f"failed: {outcome.condition}")
+    return 1 if found.failed else 0

@@ -1,0 +1,184 @@
+"""What a result says of the artifact, the clip, the device and the meter."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from benchmarks.environment import Environment
+from benchmarks.figures import lost
+from benchmarks.genuine import emulation, fitting_profiles
+from benchmarks.passes import Pass
+from benchmarks.result import (
+    Artifact,
+    Device,
+    Machine,
+    MachineState,
+    Meter,
+    Setup,
+    SourceFacts,
+    WarmUp,
+)
+from benchmarks.rounds import Bench
+from benchmarks.run_report import Accuracy
+from benchmarks.workload import Workload
+from edge_pose.backends.base import Backend
+from edge_pose.manifest import Manifest
+from edge_pose.power import MachineState as State
+from edge_pose.power import PowerSummary
+from edge_pose.power.throttling import throttled_between
+from edge_pose.profile import DeviceProfile
+from edge_pose.sources.urls import public_uri
+
+
+def setup(bench: Bench, profile: DeviceProfile) -> Setup:
+    """Return what was asked for, without secrets."""
+    config, plan = bench.work.config, bench.plan
+    meter, colon, options = config.power.partition(":")
+    return Setup(
+        model=config.model,
+        detector=config.detector,
+        source=config.source,
+        profile=profile.name,
+        power=f"{meter}{colon}{public_uri(options)}",
+        modes=plan.modes,
+        repeats=plan.repeats,
+        threads=bench.work.model.runtime.threads,
+        rate_hz=bench.rate_hz if "fixed_rate" in plan.modes else None,
+        max_frames=config.max_frames,
+    )
+
+
+def device(profile: DeviceProfile, root: Path) -> Device:
+    """Return the device as its profile describes it, and whether it is that device."""
+    return Device(
+        profile=profile.name,
+        description=profile.description,
+        accelerator=profile.accelerator,
+        budget_w=profile.power.budget_w,
+        detected=fitting_profiles(root),
+        emulated=emulation(root),
+    )
+
+
+def accuracy(manifest: Manifest) -> Accuracy | None:
+    """Return what the artifact's gate measured; None without a gate report."""
+    gate = manifest.gate
+    if gate is None:
+        return None
+    part = gate.stated
+    return Accuracy(
+        metric=part.metric,
+        percent=part.artifact_accuracy,
+        dataset=part.dataset,
+        n_persons=part.n_persons,
+    )
+
+
+def artifact(manifest: Manifest, backend: Backend) -> Artifact:
+    """Return what was run, and in what."""
+    return Artifact(
+        name=manifest.name,
+        sha256=manifest.file.sha256,
+        task=manifest.task,
+        format=manifest.file.format,
+        precision=manifest.file.precision,
+        size_bytes=manifest.file.total_bytes,
+        input_size=manifest.input.size,
+        params=manifest.origin.params,
+        macs=manifest.origin.macs,
+        backend=backend.name,
+        backend_version=backend.version,
+        backend_device=backend.device,
+        gate_passed=manifest.gate and manifest.gate.passed,
+        accuracy=accuracy(manifest),
+    )
+
+
+def source(work: Workload) -> SourceFacts:
+    """Return what it was run on."""
+    file = Path(work.config.source)
+    height, width = work.images[0].shape[:2]
+    return SourceFacts(
+        name=file.name,
+        frames=work.frames,
+        width=width,
+        height=height,
+        frame_rate=work.frame_rate,
+        sha256=_sha256(file) if file.is_file() else None,
+    )
+
+
+def meter(bench: Bench, passes: Sequence[Pass]) -> Meter:
+    """Return how power was known, from the power of all passes."""
+    powers, idle = [one.power for one in passes], bench.instruments.idle
+    first = powers[0]
+    return Meter(
+        name=first.meter,
+        source=first.source,
+        scope=first.scope,
+        detail=bench.instruments.meter.detail,
+        uncertainty_w=_largest(p.uncertainty_w for p in powers),
+        sensor_known=first.sensor_known,
+        rate_hz=sum(p.rate_hz for p in powers) / len(powers),
+        idle_w=None if idle is None else idle.mean_w,
+        idle_s=0.0 if idle is None else idle.duration_s,
+    )
+
+
+def machine(before: State, after: State, powers: Iterable[PowerSummary]) -> Machine:
+    """Return the machine before and after, and what held its clocks back in between."""
+    found = [throttled_between(before, after), *(power.throttled for power in powers)]
+    known = [reasons for reasons in found if reasons is not None]
+    return Machine(
+        before=_state(before),
+        after=_state(after),
+        # Linux counts KiB here: getrusage(2).
+        rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        throttled=tuple(dict.fromkeys(sum(known, ()))) if known else None,
+    )
+
+
+def warnings(
+    environment: Environment, warm_up: WarmUp, machine: Machine, powers: Sequence[PowerSummary]
+) -> tuple[str, ...]:
+    """Return one line for everything that may disturb the figures."""
+    found = list(environment.warnings)
+    if not warm_up.discarded_frames:
+        found.append("no frames were discarded: the figures hold the machine's warm-up")
+    elif not warm_up.steady:
+        found.append(
+            f"not steady after {warm_up.discarded_frames} frames of warm-up: the medians of"
+            f" {warm_up.window} frames still change by more than {warm_up.tolerance:.0%}"
+        )
+    if machine.throttled:
+        found.append(f"clocks were held back: {', '.join(machine.throttled)}")
+    found += [f"power meter {power.meter}: {why}" for power in powers if (why := lost(power))]
+    if any(power.clock_step_s for power in powers):
+        found.append("the wall clock was set meanwhile; durations come from the monotonic one")
+    if powers[0].source == "estimated":
+        found.append("power is estimated: AE and joules compare on this machine only")
+    return tuple(found)
+
+
+def _state(state: State) -> MachineState:
+    return MachineState(
+        temperatures_c=state.temperatures_c,
+        clocks_mhz=state.clocks_mhz,
+        governor=state.governor,
+        turbo=state.turbo,
+    )
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,1 @@
+"""A fleet of virtual devices that publish to one broker, and somebody who counts."""
