@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from edge_pose.errors import EdgePoseError
@@ -97,7 +98,8 @@ class Companion:
     def __exit__(self, *error: object) -> None:
         for stream in (self._process.stdin, self._process.stdout):
             assert stream is not None  # noqa: S101 - PIPE
-            stream.close()
+            with suppress(BrokenPipeError):  # what it did not hear before it ended
+                stream.close()
         try:
             self._process.wait(0 if any(error) else STOP_S)
         except subprocess.TimeoutExpired:

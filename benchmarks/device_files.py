@@ -46,14 +46,32 @@ def read_device_results(files: Sequence[Path]) -> list[Named]:
         if file.resolve() in seen:
             raise UsageError(f"{file}: is given twice")
         seen.add(file.resolve())
+    names = unlike_names(files)
+    return [Named(name, read_device_result(file)) for name, file in zip(names, files, strict=True)]
+
+
+def unlike_names(files: Sequence[Path]) -> list[str]:
+    """Return each file's name without the ending, with the folder where two have one name."""
     stems = [file.stem for file in files]
     return [
-        Named(
-            file.stem if stems.count(file.stem) == 1 else str(file.with_suffix("")),
-            read_device_result(file),
-        )
-        for file in files
+        file.stem if stems.count(file.stem) == 1 else str(file.with_suffix("")) for file in files
     ]
+
+
+def check_writable(file: Path) -> None:
+    """Find out whether a file can be written, and leave it as it is.
+
+    Raises:
+        PublisherError: it cannot be.
+    """
+    there = file.exists()
+    try:
+        with file.open("a", encoding="utf-8"):
+            pass
+        if not there:
+            file.unlink()
+    except OSError as error:
+        raise PublisherError(f"{file}: cannot be written: {error.strerror}") from None
 
 
 def write_text(file: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.figure_text import LOST
 from benchmarks.interval import Interval
 from benchmarks.result import DeviceResult, FixedRate
 from benchmarks.tables import machine_text, plain_table, rates
@@ -52,12 +53,17 @@ def _modes(result: DeviceResult) -> Table:
     if result.fixed_rate is not None:
         table.add_row("deadlines missed", *(_misses(mode) for mode in modes))
     table.add_row("CPU, % of one core", *(interval_text(mode.cpu_percent, 0) for mode in modes))
-    table.add_row(f"W ({result.meter.source})", *(interval_text(m.power.mean_w, 2) for m in modes))
-    joules = (mode.power.joules_per_frame for mode in modes)
-    table.add_row("mJ per frame", *(_milli(one) for one in joules))
+    powers = [mode.power for mode in modes]
+    watts = (interval_text(one.mean_w, 2) if one.known else LOST for one in powers)
+    table.add_row(f"W ({result.meter.source})", *watts)
+    joules = (_milli(one.joules_per_frame) if one.known else LOST for one in powers)
+    table.add_row("mJ per frame", *joules)
     if result.artifact.accuracy is not None:
-        efficiency = (mode.power.accuracy_fps_per_watt for mode in modes)
-        cells = ("" if one is None else interval_text(one, 0) for one in efficiency)
+        efficiency = ((one.known, one.accuracy_fps_per_watt) for one in powers)
+        cells = (
+            LOST if not known else "" if one is None else interval_text(one, 0)
+            for known, one in efficiency
+        )
         table.add_row(f"accuracy × FPS / W ({result.meter.source} power)", *cells)
     return table
 

@@ -121,6 +121,8 @@ def _add_mode(samples: Samples, labels: dict[str, str], how: dict[str, str], mod
         samples.add("deadline_miss_ratio", labels, mode.miss_percent.mean / 100)
     samples.add("cpu_cores", labels, mode.cpu_percent.mean / 100)
     power = mode.power
+    if not power.known:
+        return
     samples.add("power_watts", {**labels, **how}, power.mean_w.mean)
     samples.add("frame_energy_joules", {**labels, **how}, power.joules_per_frame.mean)
     if power.accuracy_fps_per_watt is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -48,6 +47,7 @@ def setup(bench: Bench, profile: DeviceProfile) -> Setup:
         threads=bench.work.model.runtime.threads,
         rate_hz=bench.rate_hz if "fixed_rate" in plan.modes else None,
         max_frames=config.max_frames,
+        min_seconds=plan.min_seconds,
     )
 
 
@@ -122,27 +122,45 @@ def meter(bench: Bench, passes: Sequence[Pass]) -> Meter:
         detail=bench.instruments.meter.detail,
         uncertainty_w=_largest(p.uncertainty_w for p in powers),
         sensor_known=first.sensor_known,
+        update_s=bench.instruments.meter.accuracy.update_s,
         rate_hz=sum(p.rate_hz for p in powers) / len(powers),
         idle_w=None if idle is None else idle.mean_w,
         idle_s=0.0 if idle is None else idle.duration_s,
     )
 
 
-def machine(before: State, after: State, powers: Iterable[PowerSummary]) -> Machine:
+def rss_mib(work: Workload) -> float:
+    """Return the largest resident set so far, without the frames that are kept ready.
+
+    Of the kernel's figures VmHWM is that of this program alone: ru_maxrss starts with what the
+    program that called it had taken, see getrusage(2).
+    """
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    peak_kib = next(int(line.split()[1]) for line in status.splitlines() if "VmHWM" in line)
+    kept_bytes = sum(image.nbytes for image in work.images)
+    return max(peak_kib / 1024 - kept_bytes / 2**20, 0.0)
+
+
+def machine(
+    before: State, after: State, powers: Iterable[PowerSummary], peak_mib: float
+) -> Machine:
     """Return the machine before and after, and what held its clocks back in between."""
     found = [throttled_between(before, after), *(power.throttled for power in powers)]
     known = [reasons for reasons in found if reasons is not None]
     return Machine(
         before=_state(before),
         after=_state(after),
-        # Linux counts KiB here: getrusage(2).
-        rss_mib=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        rss_mib=peak_mib,
         throttled=tuple(dict.fromkeys(sum(known, ()))) if known else None,
     )
 
 
 def warnings(
-    environment: Environment, warm_up: WarmUp, machine: Machine, powers: Sequence[PowerSummary]
+    environment: Environment,
+    warm_up: WarmUp,
+    machine: Machine,
+    powers: Sequence[PowerSummary],
+    short: Iterable[str] = (),
 ) -> tuple[str, ...]:
     """Return one line for everything that may disturb the figures."""
     found = list(environment.warnings)
@@ -155,7 +173,9 @@ def warnings(
         )
     if machine.throttled:
         found.append(f"clocks were held back: {', '.join(machine.throttled)}")
-    found += [f"power meter {power.meter}: {why}" for power in powers if (why := lost(power))]
+    gone = [f"power meter {power.meter}: {why}" for power in powers if (why := lost(power))]
+    found += dict.fromkeys(gone)
+    found += [f"power of {line}" for line in short]
     if any(power.clock_step_s for power in powers):
         found.append("the wall clock was set meanwhile; durations come from the monotonic one")
     if powers[0].source == "estimated":

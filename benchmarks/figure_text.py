@@ -11,6 +11,7 @@ from benchmarks.named_figures import Figure
 SHOWN: dict[str, tuple[str, float]] = {"J": ("mJ", 1e3), "B": ("MB", 1e-6)}
 
 MOST_DECIMALS = 6
+LOST = "LOST"  # instead of a power, where the meter went away
 
 WORDS: dict[str, str] = {
     "accuracy": "accuracy",

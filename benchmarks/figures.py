@@ -14,7 +14,6 @@ from edge_pose.power import PowerSummary
 BINS = 40
 TAIL = 99.0  # percentile above which the last bin begins: a few slow frames must not squeeze it
 MAX_POINTS = 300
-LOST = "; LOST after "
 
 
 def mode_figures(passes: Sequence[Pass], accuracy_percent: float | None) -> Mode:
@@ -91,34 +90,38 @@ def histogram(values_ms: np.ndarray) -> Histogram:
 
 
 def _power(passes: Sequence[Pass], accuracy_percent: float | None) -> ModePower:
+    metered = [p for p in passes if p.metered]
+    shown = metered or passes  # zeros, marked as lost
     above = [
         p.power.above_idle_w * p.duration_s / p.frames
-        for p in passes
+        for p in metered
         if p.power.above_idle_w is not None
     ]
     efficiency = [
         None if accuracy_percent is None else p.efficiency(accuracy_percent) for p in passes
     ]
     known = [value for value in efficiency if value is not None]
-    rails = passes[0].power.rails_w
+    gone = next((found for p in passes if (found := lost(p.power))), None)
+    rails = metered[0].power.rails_w if metered else {}
     return ModePower(
-        mean_w=interval(p.power.mean_w for p in passes),
-        joules_per_frame=interval(p.joules_per_frame for p in passes),
+        mean_w=interval(p.power.mean_w for p in shown),
+        joules_per_frame=interval(p.joules_per_frame for p in shown),
         above_idle_joules_per_frame=interval(above) if above else None,
-        accuracy_fps_per_watt=interval(known) if len(known) == len(passes) else None,
+        accuracy_fps_per_watt=interval(known) if len(known) == len(passes) and not gone else None,
         rails_w={
-            name: float(np.mean([p.power.rails_w.get(name, 0.0) for p in passes])) for name in rails
+            name: float(np.mean([p.power.rails_w.get(name, 0.0) for p in metered]))
+            for name in rails
         },
         samples=sum(p.power.samples for p in passes),
-        lost=next((found for p in passes if (found := lost(p.power))), None),
+        window_s=min(p.power.duration_s for p in shown),
+        lost=gone,
         series=_series(passes),
     )
 
 
 def lost(power: PowerSummary) -> str | None:
     """Return why and when a meter was lost in the middle; None where it was there to the end."""
-    _, found, rest = power.detail.partition(LOST)
-    return f"lost after {rest}" if found else None
+    return None if power.lost is None else f"lost {power.lost}"
 
 
 def _series(passes: Sequence[Pass]) -> PowerSeries:

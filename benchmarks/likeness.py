@@ -29,20 +29,21 @@ def check_alike(
         a: the first one.
         b: the second one.
         aspects: what will be compared: "accuracy" needs the same data set, metric and persons;
-            "speed" the same clip, modes and camera rate; "power" the same kind of meter. AE needs
-            all three.
+            "speed" the same clip, modes and camera rate; "power" the same kind of meter, and the same
+            machine where it is estimated. AE needs all three.
         other_machine: two machines are what is compared.
     """
     wanted: list[Aspect] = list(aspects)
-    if not other_machine:
+    if not other_machine and set(wanted) != {"accuracy"}:  # which no machine changes
         wanted.append("machine")
-    return tuple(
+    lines = (
         f"{name}: {_text(facts_a[name])} against {_text(facts_b[name])}"
         for aspect in wanted
         for facts_a, facts_b in [(FACTS[aspect](a), FACTS[aspect](b))]
         for name in facts_a
-        if facts_a[name] != facts_b[name]
+        if name in facts_b and facts_a[name] != facts_b[name]
     )
+    return tuple(dict.fromkeys(lines))
 
 
 def require_alike(
@@ -85,11 +86,14 @@ def _speed(result: DeviceResult) -> Facts:
 
 
 def _power(result: DeviceResult) -> Facts:
-    return {
+    found: Facts = {
         "power": result.meter.source,
         "scope of power": result.meter.scope,
         "power meter": result.meter.name,
     }
+    if result.meter.source == "estimated":  # from what a profile assumes of one machine
+        found |= {"machine": _machine(result)["machine"], "estimate": result.meter.detail}
+    return found
 
 
 def _machine(result: DeviceResult) -> Facts:

@@ -116,6 +116,8 @@ def _of_a_mode(name: str, mode: Mode) -> Iterator[Figure]:
         yield Figure(f"{name}.misses", "%", "lower", SPEED, mode.miss_percent)
     yield Figure(f"{name}.cpu", "%", "lower", SPEED, mode.cpu_percent)
     power = mode.power
+    if not power.known:
+        return
     yield Figure(f"{name}.power", "W", "lower", POWER, power.mean_w)
     yield Figure(f"{name}.energy", "J", "lower", POWER, power.joules_per_frame)
     if power.above_idle_joules_per_frame is not None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,21 @@ from numpy.typing import NDArray
 
 from benchmarks.camera import Camera, OneAtATime
 from benchmarks.measures import check_clock
+from benchmarks.no_meter import NoMeter
 from benchmarks.plan import ModeName
+from benchmarks.repeated import Repeated
 from benchmarks.workload import Workload, open_clip
-from edge_pose.errors import EdgePoseError
+from edge_pose.errors import EdgePoseError, PowerError
 from edge_pose.power import EnergyRecorder, MachineState, PowerMeter, PowerSummary
-from edge_pose.session import _Session as Session
+from edge_pose.session import Session
 from edge_pose.sources.base import Source
 from edge_pose.types import FrameResult
 
 INTERVAL_S = 0.25  # between power samples: some meters do not know more
+UPDATES = 10  # of the meter, within a pass: its first and last one are only partly of the pass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Instruments:
     """What watches while a pass runs.
 
@@ -37,11 +40,45 @@ class Instruments:
         meter: open.
         read_state: clocks, temperatures and throttling of the machine.
         idle: the baseline, where one was measured.
+        lost: why the meter is gone; from then on passes run without.
     """
 
     meter: PowerMeter
     read_state: Callable[[], MachineState]
     idle: PowerSummary | None = None
+    lost: str | None = None
+
+    def watch(self, stack: ExitStack) -> EnergyRecorder:
+        """Record power until the stack ends; without a meter where it is gone."""
+        if self.lost is None:
+            try:
+                return stack.enter_context(self._recorder(self.meter))
+            except PowerError as error:
+                self.lost = str(error)
+        return stack.enter_context(self._recorder(NoMeter(self.meter)))
+
+    def power(self, recorder: EnergyRecorder) -> PowerSummary:
+        """Return what was recorded, and remember where the meter was lost meanwhile."""
+        summary = recorder.summary()
+        if self.lost is not None:
+            lost = f"before it began: {self.lost}"
+            return replace(summary, samples=0, idle_w=None, uncertainty_w=None, lost=lost)
+        if summary.lost is not None:
+            self.lost = summary.lost.partition(": ")[2]  # why, without when
+        return summary
+
+    def least_s(self, min_s: float) -> float:
+        """Return how long a pass lasts at least, so that the meter sees enough of it."""
+        return max(min_s, UPDATES * self.meter.accuracy.update_s) if min_s > 0 else 0.0
+
+    def _recorder(self, meter: PowerMeter) -> EnergyRecorder:
+        return EnergyRecorder(
+            meter,
+            INTERVAL_S,
+            read_state=self.read_state,
+            idle=self.idle,
+            keep_trace=True,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +122,30 @@ class Pass:
         return self.offered - self.frames
 
     @property
+    def metered(self) -> bool:
+        """False where the meter was gone before it began: then the power is no figure."""
+        return self.power.samples > 0
+
+    @property
     def joules_per_frame(self) -> float:
         """Of all the power."""
         return self.power.mean_w * self.duration_s / self.frames
 
     def efficiency(self, accuracy_percent: float) -> float | None:
         """Return accuracy × FPS / W, the AE of EfficientHRNet's authors; None without power."""
-        watts = self.power.mean_w
+        watts = self.power.mean_w if self.metered else 0.0
         return accuracy_percent * self.fps / watts if watts > 0 else None
 
 
 def run_pass(
-    work: Workload, mode: ModeName, instruments: Instruments, folder: Path, rate_hz: float = 0.0
+    work: Workload,
+    mode: ModeName,
+    instruments: Instruments,
+    folder: Path,
+    rate_hz: float = 0.0,
+    *,
+    min_s: float = 0.0,
+    at_most: int | None = None,
 ) -> Pass:
     """Run the loop once.
 
@@ -107,18 +156,21 @@ def run_pass(
         instruments: watch.
         folder: the messages are written there.
         rate_hz: of the camera, for "fixed_rate".
+        min_s: the clip is played again until so many seconds have passed, longer where the meter
+            is slow; 0: once.
+        at_most: frames of one play; None: the whole clip.
 
     Raises:
         EdgePoseError: the pass failed, or lost frames that it had time for.
     """
-    with open_clip(work.config) as clip:
+    length = min(work.frames, at_most or work.frames)
+    with open_clip(work.config) as inner:
+        clip = Repeated(inner, length, instruments.least_s(min_s))
         if mode == "single_stream":
             turn = OneAtATime(clip)
-            return _run(work, mode, instruments, folder, turn, lambda _: turn.published())
-        if mode == "fixed_rate":
-            camera = Camera(clip, rate_hz, work.config.max_frames)
-            return _run(work, mode, instruments, folder, camera, lambda _: None)
-        return _run(work, mode, instruments, folder, clip, lambda _: None)
+            return _run(work, mode, instruments, folder, clip, turn, lambda _: turn.published())
+        source = Camera(clip, rate_hz) if mode == "fixed_rate" else clip
+        return _run(work, mode, instruments, folder, clip, source, lambda _: None)
 
 
 def _run(
@@ -126,31 +178,29 @@ def _run(
     mode: ModeName,
     instruments: Instruments,
     folder: Path,
+    clip: Repeated,
     source: Source,
     on_result: Callable[[FrameResult], None],
 ) -> Pass:
-    config = work.config.model_copy(update={"jsonl": folder / "poses.jsonl"})
-    recorder = EnergyRecorder(
-        instruments.meter,
-        INTERVAL_S,
-        read_state=instruments.read_state,
-        idle=instruments.idle,
-        keep_trace=True,
-    )
+    # How many frames there are is for the clip to say, which may be played more than once.
+    update = {"jsonl": folder / "poses.jsonl", "max_frames": None}
+    config = work.config.model_copy(update=update)
     with closing(Session(config, work.model, source)) as session:
         session.open()
-        with recorder as energy:
+        with ExitStack() as stack:
+            energy = instruments.watch(stack)
             started_s, cpu_s = time.monotonic(), time.process_time()
             session.loop(threading.Event(), on_result, energy)
             cpu_s = time.process_time() - cpu_s
         figures = session.figures
         if session.error is not None:
             raise session.error
-    offered = source.offered if isinstance(source, Camera) else work.frames
+    offered = source.offered if isinstance(source, Camera) else clip.expected
     if figures.frames == 0 or (mode != "fixed_rate" and figures.frames != offered):
         raise EdgePoseError(f"{config.source}: {figures.frames} of {offered} frames came through")
     durations_s = figures.latency.recent_s()
     check_clock(min(figures.duration_s, *(float(all_s.min()) for all_s in durations_s.values())))
+    power = instruments.power(energy)
     period_s = 1.0 / source.frame_rate if mode == "fixed_rate" and source.frame_rate else None
     return Pass(
         mode=mode,
@@ -162,6 +212,6 @@ def _run(
         offered=offered,
         late=int((durations_s["end_to_end"] > period_s).sum()) if period_s else 0,
         cpu_s=cpu_s,
-        power=energy.summary(),
-        trace=recorder.trace,
+        power=power,
+        trace=energy.trace if power.samples else [],
     )

@@ -33,7 +33,8 @@ from edge_pose.types import utc_now
 OUR_CROP = 1.25  # what ours are trained with
 ALIKE = (
     "all alike: reading the picture is not timed; the crop (warp, area averaging where it shrinks"
-    " much), the tensor and the way back are edge_pose.preprocess for everybody; sizes differ",
+    " much), the tensor and the way back are edge_pose.preprocess for everybody, with"
+    " OpenCV's own threads as in a run; sizes differ",
     "network alone: of ours with quantising the input and making the output real numbers",
 )
 NO_JOINTS = "no data set, latency only: --data FOLDER (or EDGE_POSE_DATA) with mpii/ in it"

@@ -11,6 +11,7 @@ from edge_pose.errors import UsageError
 
 ModeName: TypeAlias = Literal["offline", "single_stream", "fixed_rate"]
 MODES: tuple[ModeName, ...] = get_args(ModeName)
+MIN_SECONDS = 3.0  # of a pass: power meters are slow
 ASSUMED_RATE_HZ = 30.0  # of a camera, where neither the clip nor the caller names one
 
 
@@ -24,6 +25,7 @@ class Plan:
         rate_hz: of the camera; None for the clip's own rate.
         parts: also measure the network, the estimator and the reading of the clip alone.
         threads_sweep: also measure with 1, 2 and all threads.
+        min_seconds: a pass lasts at least so long, the clip is played again; 0: once.
         idle_s: how long the idle power is watched before; 0 for not at all.
         warm_up_frames: at most so many are discarded while the machine is not steady.
         min_accuracy: closed division: below it, in percent, the result is not valid.
@@ -39,6 +41,7 @@ class Plan:
     rate_hz: float | None = None
     parts: bool = True
     threads_sweep: bool = False
+    min_seconds: float = MIN_SECONDS
     idle_s: float = 5.0
     warm_up_frames: int = AT_MOST
     closed: bool = False

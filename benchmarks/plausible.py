@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import cast
 
+from benchmarks.facts import accuracy as known_accuracy
 from benchmarks.interval import Interval, interval
 from benchmarks.parts import summarize
 from benchmarks.report import Table
 from benchmarks.result import DeviceResult, FixedRate, Mode
+from benchmarks.run_report import Accuracy
 from edge_pose.artifact import read_manifest
 from edge_pose.models import shipped
 from edge_pose.power import PowerSummary
@@ -71,14 +73,20 @@ def _artifact(result: DeviceResult) -> Iterator[str]:
     )
     if manifest is None:
         return
-    gate = manifest.gate
-    if accuracy is not None and gate is not None and accuracy.percent != gate.artifact_accuracy:
+    own = known_accuracy(manifest)
+    if accuracy != own:
         yield (
-            f"artifact.accuracy.percent: {accuracy.percent:g}, this file's own gate report has"
-            f" {gate.artifact_accuracy:g}"
+            f"artifact.accuracy: {_words(accuracy)}, this file's own gate report has {_words(own)}"
         )
     if (artifact.params, artifact.macs) != (manifest.origin.params, manifest.origin.macs):
         yield "artifact.params, artifact.macs: are not those of this file"
+
+
+def _words(accuracy: Accuracy | None) -> str:
+    if accuracy is None:
+        return "none"
+    where = f"{accuracy.dataset}, n = {accuracy.n_persons}"
+    return f"{accuracy.percent:g} {accuracy.metric} on {where}"
 
 
 def _mode(name: str, mode: Mode, result: DeviceResult) -> Iterator[str]:

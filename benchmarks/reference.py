@@ -57,7 +57,7 @@ class OurRow(Table):
     accuracy_percent: float | None
     mode: str
     fps: float
-    power_w: float
+    power_w: float | None
     power_source: PowerSource
     power_meter: str
     ae: float | None
@@ -172,7 +172,7 @@ def _ours(one: Named, printed: PrintedTable) -> OurRow:
         accuracy_percent=accuracy and accuracy.percent,
         mode=name,
         fps=mode.fps.mean,
-        power_w=mode.power.mean_w.mean,
+        power_w=mode.power.mean_w.mean if mode.power.known else None,
         power_source=result.meter.source,
         power_meter=result.meter.name,
         ae=ae and ae.mean,

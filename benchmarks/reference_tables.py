@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.figure_text import mode_words, number
+from benchmarks.figure_text import LOST, mode_words, number
 from benchmarks.reference import OurRow, Reference
 from benchmarks.reference_table1 import MeanRow, Table1
 from benchmarks.tables import plain_table
@@ -53,7 +53,7 @@ def _ours(row: OurRow) -> tuple[str, ...]:
         f"ours: {row.name} ({row.artifact})",
         accuracy,
         f"{number(row.fps)}, {mode_words(row.mode)}",
-        f"{number(row.power_w)} {row.power_source}",
+        LOST if row.power_w is None else f"{number(row.power_w)} {row.power_source}",
         NO_FIGURE,
         NO_FIGURE if row.ae is None else number(row.ae),
         "not comparable" if row.valid else "not comparable, INVALID",

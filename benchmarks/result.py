@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from benchmarks.interval import Interval
 from benchmarks.plan import MODES, ModeName
@@ -35,6 +35,9 @@ class Setup(Table):
     threads: int = Field(ge=1, description="inference threads")
     rate_hz: float | None = Field(None, gt=0, description="camera rate that was asked for")
     max_frames: int | None = Field(None, ge=1)
+    min_seconds: float = Field(
+        0.0, ge=0, description="the clip was played again until a pass lasted so long; 0: once"
+    )
 
 
 class Device(Table):
@@ -113,12 +116,14 @@ class Histogram(Table):
     """Frames by end-to-end latency, for drawing."""
 
     edges_ms: tuple[float, ...] = Field(min_length=2, description="ascending, one more than counts")
-    counts: tuple[int, ...] = Field(min_length=1)
+    counts: tuple[NonNegativeInt, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _fits(self) -> Histogram:
         if len(self.edges_ms) != len(self.counts) + 1:
             raise ValueError(f"{len(self.edges_ms)} edges for {len(self.counts)} counts")
+        if any(low > high for low, high in pairwise(self.edges_ms)):
+            raise ValueError("edges do not ascend")
         return self
 
 
@@ -145,9 +150,21 @@ class ModePower(Table):
     rails_w: dict[str, float] = Field(
         default_factory=dict, description="of each part that the meter tells apart"
     )
-    samples: int = Field(ge=1)
-    lost: str | None = Field(None, description="why the meter was lost in the middle")
+    samples: int = Field(ge=0, description="0: lost before, then the powers are 0 and no figures")
+    window_s: float | None = Field(None, ge=0, description="watched in the shortest repeat")
+    lost: str | None = Field(None, description="when and why the meter was lost")
     series: PowerSeries
+
+    @property
+    def known(self) -> bool:
+        """False where the meter was lost: what is left is of a part of the time, or nothing."""
+        return self.lost is None
+
+    @model_validator(mode="after")
+    def _metered(self) -> ModePower:
+        if not self.samples and self.lost is None:
+            raise ValueError("no samples, and no reason why")
+        return self
 
 
 class Mode(Table):
@@ -163,6 +180,8 @@ class Mode(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Mode:
+        if "end_to_end" not in self.latency:
+            raise ValueError("latency: has no end_to_end")
         per_frame_j = self.power.mean_w.mean / max(self.fps.mean, 1e-9)
         if self.power.lost is None and not _agree(self.power.joules_per_frame, per_frame_j):
             raise ValueError(
@@ -203,6 +222,9 @@ class Meter(Table):
     scope: Scope = Field(description="what is in the figure, from the wall to one chip")
     detail: str
     uncertainty_w: float | None = Field(description="± of the mean, 95 %; None: an estimate")
+    update_s: float | None = Field(
+        None, ge=0, description="between two new values of the sensor; None: not looked at"
+    )
     sensor_known: bool = Field(description="the sensor's own error is in uncertainty_w")
     rate_hz: float = Field(ge=0, description="samples per second")
     idle_w: float | None = Field(
@@ -225,7 +247,10 @@ class Machine(Table):
 
     before: MachineState
     after: MachineState
-    rss_mib: float = Field(ge=0, description="largest resident set of this process")
+    rss_mib: float = Field(
+        ge=0,
+        description="largest resident set of this process, less the frames that it keeps ready",
+    )
     throttled: tuple[str, ...] | None = Field(
         description="what held the clocks back; None: nothing tells whether anything did"
     )

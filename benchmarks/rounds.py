@@ -49,8 +49,17 @@ class Bench:
     rate_hz: float
 
     def run_pass(self, mode: ModeName) -> Pass:
-        """Run the frame loop once; see benchmarks.passes.run_pass."""
-        return run_pass(self.work, mode, self.instruments, self.folder, self.rate_hz)
+        """Run the frame loop once, for as long as the plan says."""
+        min_s = self.plan.min_seconds
+        return run_pass(
+            self.work, mode, self.instruments, self.folder, self.rate_hz, min_s=min_s
+        )
+
+    def warm_up_pass(self, at_most: int) -> Pass:
+        """Run it over the clip once, a frame at a time."""
+        return run_pass(
+            self.work, "single_stream", self.instruments, self.folder, at_most=at_most
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,8 @@ def warm_up(bench: Bench) -> WarmUp:
     check_clock(min(bench.work.model.load_s, bench.work.model.warm_up_s))
     state = SteadyState(min(WINDOW, bench.work.frames), at_most=bench.plan.warm_up_frames)
     while not state.done:
-        for latency_s in bench.run_pass("single_stream").durations_s["end_to_end"]:
+        left = state.at_most - state.frames
+        for latency_s in bench.warm_up_pass(left).durations_s["end_to_end"]:
             state.add(float(latency_s))
     return WarmUp(
         load_s=bench.work.model.load_s,

@@ -16,7 +16,7 @@ from benchmarks.passes import Instruments
 from benchmarks.plan import ASSUMED_RATE_HZ, Plan
 from benchmarks.result import DeviceResult, FixedRate, Mode
 from benchmarks.rounds import Bench, OneRound, run_round, sweep_threads, warm_up
-from benchmarks.validity import judge
+from benchmarks.validity import judge, too_short
 from benchmarks.workload import open_workload
 from edge_pose.config import RunConfig
 from edge_pose.power import measure_idle, open_meter, read_state
@@ -68,6 +68,7 @@ def _measure(
     for number in range(1, bench.plan.repeats + 1):
         rounds.append(run_round(bench, number))
         on_round(number, rounds[-1])
+    peak_mib = facts.rss_mib(bench.work)  # before more models are loaded than a run has
     sweep = sweep_threads(bench) if bench.plan.threads_sweep else ()
     after = bench.instruments.read_state()
 
@@ -79,7 +80,7 @@ def _measure(
         estimator.detector.manifest, estimator.detector.backend
     )
     meter = facts.meter(bench, passes)
-    machine = facts.machine(before, after, powers)
+    machine = facts.machine(before, after, powers, peak_mib)
     percent = artifact.accuracy.percent if artifact.accuracy else None
     modes = _modes(rounds, percent)
     fixed_rate = _fixed_rate(bench, rounds, percent)
@@ -101,7 +102,7 @@ def _measure(
         machine=machine,
         parts=parts(rounds, percent),
         validity=judge(bench.plan, artifact, meter, machine, warm, every),
-        warnings=facts.warnings(environment, warm, machine, powers),
+        warnings=facts.warnings(environment, warm, machine, powers, too_short(meter, every)),
     )
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from benchmarks.checkout import SUPPORTED
-from benchmarks.figure_text import interval_text
+from benchmarks.figure_text import LOST, interval_text
 from benchmarks.generated_part import with_part
 from benchmarks.likeness import check_alike
 from benchmarks.markdown import escape
@@ -145,8 +145,10 @@ def _cells(file: Path, result: DeviceResult) -> Iterator[str]:
     yield escape(f"{artifact.name}, {artifact.precision} {artifact.format}")
     yield interval_text(throughput.fps)
     yield interval_text(stream.latency["end_to_end"].p95_ms)
-    yield f"{interval_text(throughput.power.mean_w)} {meter.source} ({meter.name}, {meter.scope})"
-    ae = throughput.power.accuracy_fps_per_watt
+    power = throughput.power
+    watts = f"{interval_text(power.mean_w)} {meter.source}" if power.known else LOST
+    yield f"{watts} ({meter.name}, {meter.scope})"
+    ae = power.accuracy_fps_per_watt
     yield "" if ae is None else f"{interval_text(ae)} (power {meter.source})"
     yield _accuracy(result)
     versions = f"edge-pose {result.environment.libraries.get('edge-pose', '?')}"

@@ -12,6 +12,8 @@ from collections.abc import Iterator, Mapping
 from benchmarks.plan import Plan
 from benchmarks.result import Artifact, Machine, Meter, Mode, Validity, WarmUp
 
+MIN_UPDATES = 3  # of the meter within a repeat; fewer say little of it
+
 
 def judge(
     plan: Plan,
@@ -58,3 +60,15 @@ def _power(meter: Meter, modes: Mapping[str, Mode], *, measured: bool) -> Iterat
     for name, mode in modes.items():
         if mode.power.lost is not None:
             yield f"power: {name}: the meter was {mode.power.lost}"
+    yield from (f"power: {line}" for line in too_short(meter, modes))
+
+
+def too_short(meter: Meter, modes: Mapping[str, Mode]) -> Iterator[str]:
+    """Yield a line for each mode that the meter saw too little of."""
+    for name, mode in modes.items():
+        window_s, least_s = mode.power.window_s, MIN_UPDATES * (meter.update_s or 0.0)
+        if mode.power.known and window_s is not None and window_s < least_s:
+            yield (
+                f"{name}: a repeat lasted {window_s:.2g} s, {meter.name} has a new value every"
+                f" {meter.update_s:.2g} s: give a longer clip or --min-seconds"
+            )

@@ -20,7 +20,7 @@ from edge_pose.sources import open_source
 from edge_pose.sources.base import Source
 from edge_pose.types import Frame, Image
 
-READY_BYTES = 256 << 20  # a long clip's frames would not fit into a small device's memory
+READY_BYTES = 32 << 20  # a long clip's frames would not fit into a small device's memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """An integer TFLite artifact to one for Google's Edge TPU, by Google's compiler.
 
 `edgetpu_compiler` is no Python package but a program for x86-64 Debian. It turns what the Edge TPU
-can do into one operator of its own and changes no number, so the gate's report stays true; here,
-without the device, it could not be measured again.
+can do into one operator of its own. Only the device can run the result, so its accuracy cannot be
+measured here: the compiled artifact has no gate report, and what was measured of the artifact that
+it was compiled from is the last of its attempts.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends.edgetpu import is_compiled
 from edge_pose.errors import EdgePoseError, UsageError
+from edge_pose.manifest import Attempt, Manifest
 
 COMPILER = "edgetpu_compiler"
 HOW_TO_GET = (
     "it is a program of its own for x86-64 Debian, see 'Edge TPU Compiler' in Coral's documentation"
 )
 SUFFIX = "_edgetpu"
+BEFORE = f"before {COMPILER}"
+"""Method of the attempt that is the source's gate report."""
 TIMEOUT_S = 600
 # "Number of operations that will run on Edge TPU: 91"
 COUNT = re.compile(r"Number of operations that will run on (Edge TPU|CPU): (\d+)")
@@ -35,7 +40,7 @@ class Compiled:
     """What the compiler made.
 
     Attributes:
-        artifact: in no folder yet; its folder is the source's.
+        artifact: in no folder yet; its folder is the source's. It has no gate report.
         on_tpu: operators that the Edge TPU runs.
         on_cpu: operators that are left to the host, each of them slow.
     """
@@ -77,10 +82,27 @@ def compile_artifact(artifact: Artifact, compiler: str = COMPILER) -> Compiled:
         "file": file.model_copy(
             update={"sha256": hashlib.sha256(model).hexdigest(), "size_bytes": len(model)}
         ),
+        "gate": None,
+        "attempts": (*manifest.attempts, *_measured_before(manifest)),
         "tools": manifest.tools | {COMPILER: version.group(1) if version else "unknown"},
     }
     compiled = Artifact(artifact.folder, manifest.model_copy(update=update), model)
     return Compiled(compiled, counts.get("Edge TPU", 0), counts.get("CPU", 0))
+
+
+def _measured_before(manifest: Manifest) -> Iterator[Attempt]:
+    """Yield the gate report of the artifact that is compiled."""
+    gate, file = manifest.gate, manifest.file
+    if gate is not None:
+        yield Attempt(
+            precision=file.precision,
+            method=BEFORE,
+            size_bytes=file.total_bytes,
+            artifact_accuracy=gate.stated.artifact_accuracy,
+            drift_p95_px=gate.drift_p95_px,
+            argmax_agreement=gate.argmax_agreement,
+            passed=gate.passed,
+        )
 
 
 def _run(program: str, model: bytes) -> tuple[bytes, str]:

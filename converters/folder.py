@@ -4,46 +4,93 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from edge_pose.artifact import MANIFEST, Artifact, write_manifest
+from edge_pose.artifact import MANIFEST, Artifact, read_manifest, write_manifest
 from edge_pose.errors import ArtifactError
 
 SIGNATURE = f"{MANIFEST}.sig"
-SUFFIXES = (".onnx", ".xml", ".bin", ".tflite", ".engine", ".engine.json")
-"""Of the model files of all formats, and of what a device compiles from them."""
+ENGINES = (".engine", ".engine.json")
+"""Of what a device compiles from an artifact, and lays beside it."""
 
 
 def check_target(out: Path) -> None:
-    """Make sure that `out` is free, empty or an artifact that may be replaced.
+    """Make sure that `out` can be written and is free, empty or an artifact's: that is replaced.
 
     Raises:
-        ArtifactError: it holds something else.
+        ArtifactError: it holds something else, or the place cannot be written.
     """
+    _check_content(out)
+    check_place(out)
+
+
+def _check_content(out: Path) -> None:
     try:
-        if not out.exists():
-            return
-        found = sorted(path.name for path in out.iterdir())
+        found = sorted(out.iterdir())
+    except FileNotFoundError:
+        return
     except NotADirectoryError:
-        message = f"{out}: is a file or below one, expected a new folder or an artifact's"
-        raise ArtifactError(message) from None
+        raise ArtifactError(_no_folder(out)) from None
     except OSError as error:
         raise ArtifactError(f"{out}: cannot be read: {error.strerror}") from None
-    ours = (MANIFEST, SIGNATURE)
-    others = [name for name in found if name not in ours and not name.endswith(SUFFIXES)]
-    if others or (found and MANIFEST not in found):
-        which = others[0] if others else f"no {MANIFEST}"
-        raise ArtifactError(f"{out}: not an artifact's folder ({which} in it), choose another one")
+    if not found:
+        return
+    ours = _files_of(out)
+    for path in found:
+        if path.name not in ours and not path.name.endswith(ENGINES):
+            raise _foreign(out, f"{path.name} in it")
+
+
+def _files_of(out: Path) -> set[str]:
+    """Return the names of an artifact's files, by its own manifest."""
+    if not (out / MANIFEST).is_file():
+        raise _foreign(out, f"no {MANIFEST} in it")
+    try:
+        file = read_manifest(out).file
+    except ArtifactError:
+        # Other programs have a file of this name, too.
+        raise _foreign(out, f"{MANIFEST} is not one that is known here") from None
+    weights = {file.weights.name} if file.weights else set()
+    return {MANIFEST, SIGNATURE, file.name} | weights
+
+
+def _foreign(out: Path, why: str) -> ArtifactError:
+    return ArtifactError(f"{out}: not an artifact's folder ({why}), choose another one")
+
+
+def _no_folder(out: Path) -> str:
+    return f"{out}: is a file or below one, expected a new folder or an artifact's"
+
+
+def check_place(out: Path) -> None:
+    """Make sure that something can be written at `out`, by writing beside it.
+
+    Known before hours of work, not after them; nothing stays.
+
+    Raises:
+        ArtifactError: it cannot.
+    """
+    try:
+        nearest = next(parent for parent in out.resolve().parents if parent.exists())
+        with tempfile.TemporaryDirectory(prefix=".edge_pose.", dir=nearest):
+            pass
+    except NotADirectoryError:
+        raise ArtifactError(_no_folder(out)) from None
+    except OSError as error:
+        raise ArtifactError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def write_artifact(artifact: Artifact) -> None:
     """Write model and manifest to a folder beside `artifact.folder`, then swap it in.
 
     Raises:
-        ArtifactError: the disk is full or the place cannot be written; what was there stays.
+        ArtifactError: there is something else than an artifact, the disk is full or the place
+            cannot be written; what was there stays.
     """
+    check_target(artifact.folder)
     out = artifact.folder.resolve()
     try:
         with _beside(out) as new:
@@ -60,7 +107,9 @@ def write_artifact(artifact: Artifact) -> None:
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
     """Make a hidden sibling folder and remove what is left of it, whatever happens."""
-    folder = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    prefix = f".{out.name}.partial-"
+    _sweep(out.parent, prefix)
+    folder = out.with_name(f"{prefix}{os.getpid()}")
     folder.mkdir(parents=True)
     try:
         yield folder
@@ -68,11 +117,40 @@ def _beside(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _sweep(parent: Path, prefix: str) -> None:
+    """Remove what processes left that were killed; a number may have come round to this one."""
+    try:
+        beside = list(parent.iterdir())
+    except OSError:  # not there yet, or not to be listed
+        return
+    for path in beside:
+        number = path.name.removeprefix(prefix)
+        if path.name.startswith(prefix) and number.isdecimal() and not _at_work(int(number)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _at_work(pid: int) -> bool:
+    """Return whether another process of this number runs; where that cannot be known, yes."""
+    if pid == os.getpid():
+        return False
+    if os.name != "posix":  # elsewhere signal 0 is not harmless
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
+
+
 def _swap(new: Path, out: Path) -> None:
     if not out.exists():
         new.rename(out)
         return
-    old = out.with_name(f".{out.name}.old-{os.getpid()}")
+    prefix = f".{out.name}.old-"
+    _sweep(out.parent, prefix)
+    old = out.with_name(f"{prefix}{os.getpid()}")
     out.rename(old)
     try:
         new.rename(out)

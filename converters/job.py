@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 Say = Callable[[str], None]
 """Told what is done now, in a few words."""
+Tick = Callable[[int, int], None]
+"""Told how many of how many steps are done."""
 
 
 class Job:

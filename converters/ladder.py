@@ -1,7 +1,8 @@
 """What to try when a conversion fails its gate.
 
 The cheapest first: another way to find number ranges, more calibration pictures, then the layers
-that suffer most in float, by measurement. What still fails falls back to fp16, and says so.
+that suffer most in float, by measurement. What still fails falls back to fp16 where the device
+runs that, and says so.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from converters import CONVERTERS
 from converters.base import Options
 from converters.export_graph import Fold
 from converters.gates import LIMIT_POINTS, Limits, verdict
-from converters.gates.judge import MIN_CORRELATION
+from converters.gates.base import MIN_CORRELATION
+from converters.gates.maps import off_by
 from converters.job import Job
 from converters.settings import Settings
 from edge_pose.artifact import Artifact
@@ -97,19 +99,36 @@ class Trial:
 
     @property
     def miss(self) -> float:
-        """The worst measure as a share of its limit: what passes is not above 1."""
+        """The worst measure as a share of its limit: what passes is not above 1.
+
+        Infinite for outputs that mean nothing: no other figure of theirs counts.
+        """
         gate = self.gate
-        tight = 1e-6  # stands for limits of zero
+        if gate.broken:
+            return math.inf
         shares = [
-            (gate.checkpoint_accuracy - gate.artifact_accuracy) / max(gate.limit_points, tight)
+            _share(gate.checkpoint_accuracy - gate.artifact_accuracy, gate.limit_points),
+            _share(gate.drift_p95_px, gate.limit_drift_px),
+            _short(gate.argmax_agreement, gate.min_agreement),
+            _share(gate.score_drift_p95, gate.limit_score_drift),
+            _short(gate.same_side, gate.min_same_side),
+            _short(gate.map_correlation, gate.min_correlation or MIN_CORRELATION),
+            *(_short(share, gate.min_joint_agreement) for share in gate.joint_agreement.values()),
         ]
-        if gate.limit_drift_px is not None:
-            shares.append(gate.drift_p95_px / max(gate.limit_drift_px, tight))
-        if gate.min_agreement is not None:
-            shares.append((1 - gate.argmax_agreement) / max(1 - gate.min_agreement, tight))
-        if gate.map_correlation is not None:
-            shares.append((1 - gate.map_correlation) / (1 - MIN_CORRELATION))
+        if gate.map_gain is not None and gate.max_gain is not None:
+            shares.append(math.log(off_by(gate.map_gain)) / math.log(gate.max_gain))
         return max(share if math.isfinite(share) else math.inf for share in shares)
+
+
+def _share(value: float | None, limit: float | None) -> float:
+    """Return a value as a share of its limit; 0 where there is no limit."""
+    tight = 1e-6  # stands for limits of zero
+    return 0.0 if value is None or limit is None else value / max(limit, tight)
+
+
+def _short(value: float | None, lowest: float | None) -> float:
+    """Return what a value lacks to 1, as a share of what it may lack."""
+    return 0.0 if value is None or lowest is None else _share(1 - value, 1 - lowest)
 
 
 def climb(job: Job, settings: Settings) -> Artifact:
@@ -172,8 +191,7 @@ class Ladder:
                 yield replace(self.best.rung, method=method)
             yield from self._more_images()
             yield from self._mixed(module.rank_layers)
-        fallback = FALLBACK.get(settings.precision, "")
-        if (settings.format, fallback) in CONVERTERS:
+        if (fallback := fallback_precision(settings)) is not None:
             yield Rung(fallback)
 
     def _more_images(self) -> Iterator[Rung]:
@@ -212,7 +230,8 @@ class Ladder:
         rows, says = tuple(self.attempts), verdict(gate)
         if not gate.passed and not self._settings.force:
             tries = f"none of {len(rows)} tries passed, the best: " if len(rows) > 1 else ""
-            raise GateError(f"{name}: {tries}{says}; nothing was written", rows)
+            why = _no_fallback(self._settings)
+            raise GateError(f"{name}: {tries}{says}{why}; nothing was written", rows)
         if found != wanted:
             log.warning("%s: no %s passes the gate, fell back to %s", name, wanted, found)
         if gate.passed:
@@ -221,6 +240,20 @@ class Ladder:
             log.warning("%s: written all the same; it needs --trust-ungated to run", says)
         manifest = artifact.manifest.model_copy(update={"attempts": rows})
         return replace(artifact, manifest=manifest)
+
+
+def fallback_precision(settings: Settings) -> str | None:
+    """Return what is tried last: another precision that the device runs; None: there is none."""
+    fallback = FALLBACK.get(settings.precision, "")
+    there = settings.ladder and (settings.format, fallback) in CONVERTERS
+    return fallback if there and settings.can_run(fallback) else None
+
+
+def _no_fallback(settings: Settings) -> str:
+    fallback = FALLBACK.get(settings.precision)
+    if fallback is None or not settings.ladder or settings.can_run(fallback):
+        return ""
+    return f"; no {fallback} instead, the device computes in {', '.join(settings.precisions)}"
 
 
 def convert_and_measure(job: Job, settings: Settings) -> Artifact:

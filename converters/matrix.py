@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from converters import CONVERTERS
-from converters.job import Job
+from converters.job import Job, Tick
 from converters.ladder import convert_and_measure
 from converters.settings import Settings
 from converters.timing import ROUNDS, Latency, noise, time_in_turns
@@ -91,6 +91,7 @@ def build_matrix(
     keys: Sequence[tuple[str, str]] = tuple(CONVERTERS),
     threads: Sequence[int] = THREADS,
     rounds: int = ROUNDS,
+    tick: Tick = lambda *_: None,
 ) -> list[Cell]:
     """Convert to every format and precision, measure each, then time all of them in one run.
 
@@ -102,8 +103,13 @@ def build_matrix(
         keys: of CONVERTERS.
         threads: thread counts to time with.
         rounds: timed runs of each.
+        tick: told after each conversion.
     """
-    cells = [_cell(job, replace(settings, format=kind, precision=name)) for kind, name in keys]
+    cells: list[Cell] = []
+    for kind, name in keys:
+        tick(len(cells), len(keys))
+        cells.append(_cell(job, replace(settings, format=kind, precision=name)))
+    tick(len(cells), len(keys))
     job.say(f"timing {sum(cell.artifact is not None for cell in cells)} artifacts in turns")
     return _timed(cells, threads, rounds)
 

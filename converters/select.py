@@ -7,18 +7,22 @@ https://arxiv.org/abs/2007.08090) among those that keep within the limits.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_pose.artifact import Artifact
-from edge_pose.errors import EdgePoseError
+from edge_pose.errors import EdgePoseError, PowerError
 from edge_pose.estimator import load, load_detector
 from edge_pose.power import EnergyRecorder, PowerMeter
 from edge_pose.preprocess import fit_region
+
+if TYPE_CHECKING:
+    from converters.job import Tick  # which imports torch
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,8 @@ WARM_UP = 3
 PICTURE = (640, 480)  # w, h px
 
 Work = Callable[[], object]
+Refusal = tuple[str, str]
+"""Name of a candidate, which another one may have, too, and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +123,12 @@ class Selection:
     Attributes:
         chosen: the best candidate; None where none keeps the limits.
         results: of all that ran, the highest AE first.
-        refused: candidates that could not be measured, and why.
+        refused: name and reason of each candidate that could not be measured.
     """
 
     chosen: Candidate | None
     results: tuple[Result, ...]
-    refused: dict[str, str]
+    refused: tuple[Refusal, ...]
 
 
 def select(
@@ -132,6 +138,7 @@ def select(
     *,
     burst_s: float = BURST_S,
     bursts: int = BURSTS,
+    tick: Tick = lambda *_: None,
 ) -> Selection:
     """Measure the candidates in turns and choose.
 
@@ -142,26 +149,53 @@ def select(
         meter: of this device.
         burst_s: seconds of work at a time.
         bursts: how often each candidate has its turn.
+        tick: told after each round of turns.
+
+    Raises:
+        PowerError: the meter fails; a candidate that fails is refused.
     """
-    refused: dict[str, str] = {}
+    refused: list[Refusal] = []
     runners: list[_Runner] = []
     try:
         for candidate in candidates:
             first = runners[0].candidate if runners else candidate
-            try:
+            with _refusing(candidate, refused):
                 check_alike(first.artifact, candidate.artifact)
                 runners.append(_Runner(candidate))
-            except EdgePoseError as error:
-                log.info("%s: %s", candidate.name, error)
-                refused[candidate.name] = str(error)
-        for _ in range(bursts):
-            for runner in runners:
-                runner.burst(meter, burst_s)
-        results = [runner.result(meter) for runner in runners]
+        for turn in range(bursts):
+            tick(turn, bursts)
+            for runner in tuple(runners):
+                with _refusing(runner.candidate, refused, runner, runners):
+                    runner.burst(meter, burst_s)
+        tick(bursts, bursts)
+        measured = []
+        for runner in runners:
+            with _refusing(runner.candidate, refused):
+                measured.append((runner.candidate, runner.result(meter)))
     finally:
         for runner in runners:
             runner.close()
-    return _choose([runner.candidate for runner in runners], results, demands, refused)
+    return _choose(measured, demands, refused)
+
+
+@contextmanager
+def _refusing(
+    candidate: Candidate,
+    refused: list[Refusal],
+    runner: _Runner | None = None,
+    runners: list[_Runner] | None = None,
+) -> Iterator[None]:
+    """Note a candidate that fails, and let the others go on without its runner."""
+    try:
+        yield
+    except PowerError:
+        raise
+    except EdgePoseError as error:
+        log.info("%s: %s", candidate.name, error)
+        refused.append((candidate.name, str(error)))
+        if runner is not None and runners is not None:
+            runners.remove(runner)
+            runner.close()
 
 
 def check_alike(one: Artifact, other: Artifact) -> None:
@@ -191,21 +225,18 @@ def _measured(artifact: Artifact) -> tuple[str, str, str, str]:
 
 
 def _choose(
-    candidates: Sequence[Candidate],
-    results: Sequence[Result],
-    demands: Demands,
-    refused: dict[str, str],
+    measured: Sequence[tuple[Candidate, Result]], demands: Demands, refused: Sequence[Refusal]
 ) -> Selection:
-    judged = [replace(result, rejected=demands.missed(result)) for result in results]
-    ranked = sorted(zip(judged, candidates, strict=True), key=lambda pair: -pair[0].ae)
+    judged = [(replace(r, rejected=demands.missed(r)), c) for c, r in measured]
+    ranked = sorted(judged, key=lambda pair: -pair[0].ae)
     best = next(((r, c) for r, c in ranked if not r.rejected), None)
     if best is None:
-        return Selection(None, tuple(r for r, _ in ranked), refused)
+        return Selection(None, tuple(r for r, _ in ranked), tuple(refused))
     behind = tuple(
         r if r.rejected or r is best[0] else replace(r, rejected=f"AE {r.ae:.0f} is lower")
         for r, _ in ranked
     )
-    return Selection(best[1], behind, refused)
+    return Selection(best[1], behind, tuple(refused))
 
 
 class _Runner:
@@ -216,8 +247,12 @@ class _Runner:
         self._work, self._close = _open(candidate)
         self._taken_s: list[float] = []
         self._energy_j = self._energy_s = 0.0
-        for _ in range(WARM_UP):
-            self._work()
+        try:
+            for _ in range(WARM_UP):
+                self._work()
+        except BaseException:
+            self.close()
+            raise
 
     def burst(self, meter: PowerMeter, seconds: float) -> None:
         """Work without a pause for a while, with the meter running."""

@@ -28,6 +28,6 @@ def table(selection: Selection) -> Table:
             f"{result.ae:.0f}",
             result.rejected or "[green]chosen[/green]",
         )
-    for name, reason in selection.refused.items():
+    for name, reason in selection.refused:
         made.add_row(name, "", "", "", "", "", "", reason)
     return made

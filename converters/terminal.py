@@ -5,20 +5,30 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.logging import RichHandler
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from edge_pose.manifest import Attempt
 
 if TYPE_CHECKING:
-    from converters.job import Say
+    from converters.job import Say, Tick
 
 PACKAGES = ("converters", "training", "edge_pose")
+ALTERNATIVES = "edge_pose.power"  # says of each meter that there is none, until it finds one
 WIDTH = 100  # of a table where stderr is a file
 
 log = logging.getLogger(__name__)
@@ -33,15 +43,46 @@ def log_to(console: Console, verbose: int) -> None:
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
     for package in PACKAGES:
         logging.getLogger(package).setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger(ALTERNATIVES).setLevel(logging.NOTSET if verbose else logging.WARNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """How a long command tells where it is; called with what is done now.
+
+    Attributes:
+        say: see converters.job.Say.
+        tick: see converters.job.Tick.
+    """
+
+    say: Say
+    tick: Tick
+
+    def __call__(self, text: str) -> None:
+        """See `say`."""
+        self.say(text)
+
+
+class _Bar(ProgressColumn):
+    """A bar where the number of steps is known."""
+
+    def render(self, task: Task) -> RenderableType:
+        """Return the bar or nothing."""
+        if task.total is None:
+            return ""
+        return ProgressBar(total=task.total, completed=task.completed, width=30)
 
 
 @contextmanager
-def progress(console: Console) -> Iterator[Say]:
-    """Show the step that runs and its seconds on a terminal; write a line per step elsewhere."""
+def progress(console: Console) -> Iterator[Steps]:
+    """Show the step that runs, its seconds and a bar where steps are counted on a terminal.
+
+    Elsewhere a line per step is written.
+    """
     if not console.is_terminal:
-        yield log.info
+        yield Steps(log.info, lambda *_: None)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), _Bar(), TimeElapsedColumn())
     with Progress(
         *columns,
         console=console,
@@ -51,10 +92,22 @@ def progress(console: Console) -> Iterator[Say]:
     ) as live:
         task = live.add_task("reading data", total=None)
 
+        counted = live.add_task("", visible=False)
+
         def say(text: str) -> None:
             live.reset(task, description=text)
 
-        yield say
+        def tick(done: int, total: int) -> None:
+            live.update(
+                counted,
+                description=f"{done} of {total}",
+                completed=done,
+                total=total,
+                visible=done < total,
+                refresh=True,
+            )
+
+        yield Steps(say, tick)
 
 
 def show_attempts(console: Console, attempts: Sequence[Attempt]) -> None:

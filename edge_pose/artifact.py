@@ -166,7 +166,7 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         ArtifactError: not JSON, of an unknown schema or incomplete.
     """
     try:
-        values = json.loads(data.decode("utf-8"))
+        values = json.loads(data.decode("utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:  # the latter: [[[[… by the thousands
         raise ArtifactError(f"{where}: not valid JSON: {error}") from None
     found = values.get("schema") if isinstance(values, dict) else None
@@ -181,8 +181,19 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         raise ArtifactError(f"{where}: {first_error(error)}") from None
 
 
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
+
+
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write `folder/manifest.json`, sorted and indented, the same bytes for the same content."""
+    """Write `folder/manifest.json`, sorted and indented, the same bytes for the same content.
+
+    Raises:
+        ArtifactError: a figure is not finite: JSON has no such numbers.
+    """
     values = manifest.model_dump(mode="json", by_alias=True)
-    text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False)
+    try:
+        text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ArtifactError(f"{folder / MANIFEST}: cannot be written: {error}") from None
     (folder / MANIFEST).write_text(text + "\n", "utf-8")

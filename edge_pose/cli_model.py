@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from edge_pose.cli_engine import engine_command
 from edge_pose.errors import ArtifactError, UsageError
 
 if TYPE_CHECKING:  # these load pydantic and rich, which the other commands may not need
@@ -61,6 +62,9 @@ def model_group() -> None:
 
     ARTIFACT is a name as `model list` shows it, an artifact's folder, or a packed file.
     """
+
+
+model_group.add_command(engine_command)
 
 
 @model_group.command("list")

@@ -86,7 +86,11 @@ def power_command(
     from edge_pose.power import open_meter
     from edge_pose.profile import AUTO, detect_profile, load_profile
 
+    if utc and between is None:
+        raise UsageError("--utc: only with --between")
     if between is not None:
+        if watch is not None:
+            raise UsageError("--watch: not with --between, which reads a log that is complete")
         _between(meter, between, utc=utc, as_json=as_json)
         return
     facts = detect_profile(root) if profile == AUTO else load_profile(profile)
@@ -152,10 +156,11 @@ def _watch(meter: PowerMeter, readings: int, interval_s: float, *, as_json: bool
     with EnergyRecorder(meter, NEVER_S, keep_trace=True) as recorder:
         for number in range(readings):
             if number or meter.averages:  # a first mean is of the time before
+                shown = len(recorder.trace)
                 time.sleep(interval_s)
                 recorder.sample()
-            if len(recorder.trace) < number + 1:
-                break
+                if len(recorder.trace) == shown:
+                    break
             _show(recorder.trace[-1], meter, as_json=as_json)
     summary = recorder.summary()
     if readings > 1:
@@ -178,9 +183,12 @@ def _show_summary(summary: PowerSummary, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"summary": asdict(summary)}))
         return
-    spread = "" if summary.uncertainty_w is None else f" ± {summary.uncertainty_w:.3f} W (95 %"
-    if spread:
+    if summary.uncertainty_w is not None:
+        spread = f" ± {summary.uncertainty_w:.3f} W (95 %"
         spread += ")" if summary.sensor_known else ", without the sensor's own error)"
+    else:
+        measured = summary.source == "measured"
+        spread = " (± not known: shorter than one update of the sensor)" if measured else ""
     click.echo(
         f"mean {summary.mean_w:.3f} W{spread}, {summary.energy_j:.2f} J in"
         f" {summary.duration_s:.2f} s, {summary.samples} samples"
@@ -189,12 +197,16 @@ def _show_summary(summary: PowerSummary, *, as_json: bool) -> None:
 
 def _between(meter: str | None, between: tuple[str, str], *, utc: bool, as_json: bool) -> None:
     from edge_pose.power.external_log import parse_instant, read_log
+    from edge_pose.power.log_meter import parse_options
 
-    name, _, file = (meter or "").partition(":")
-    if name != "file" or not file:
+    name, _, options = (meter or "").partition(":")
+    if name != "file" or not options:
         raise UsageError("--between: needs --meter file:LOG")
+    file, stale_s = parse_options(options)
+    if stale_s is not None:
+        raise UsageError("--between: stale_s is for a log that grows, leave it out")
     try:
         start_s, end_s = (parse_instant(text) for text in between)
     except ValueError as error:
         raise UsageError(f"--between: {error}") from None
-    _show_summary(read_log(Path(file), utc=utc).between(start_s, end_s), as_json=as_json)
+    _show_summary(read_log(file, utc=utc).between(start_s, end_s), as_json=as_json)

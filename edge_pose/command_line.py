@@ -19,14 +19,16 @@ from edge_pose._version import __version__
 from edge_pose.errors import EdgePoseError
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells say it
+TERMINATED = 143  # 128 + SIGTERM
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def run_command(command: click.Command, name: str) -> NoReturn:
     """Run a click command and leave the process.
 
-    Exit codes: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C.
+    Exit codes: 0, 1 for a failure, 2 for wrong usage, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    _clean_up_on_sigterm()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without → shows ? instead
@@ -57,6 +59,27 @@ def run_command(command: click.Command, name: str) -> NoReturn:
         click.echo(f"{name}: {_one_line(str(error))}", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _clean_up_on_sigterm() -> None:
+    """Let the first SIGTERM end the command as an exception does: temporary files are removed.
+
+    A second one kills. Commands that end by themselves, see `stop_on_signals`, put their handler
+    before this one. Children that are forked die at once, as ever.
+    """
+    owner = os.getpid()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        del frame
+        signal.signal(number, signal.SIG_DFL)
+        if os.getpid() != owner:
+            os.kill(os.getpid(), number)
+        sys.exit(TERMINATED)
+
+    if threading.current_thread() is threading.main_thread():  # others cannot set one
+        with contextlib.suppress(ValueError):  # nor can a subinterpreter
+            if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, handle)
 
 
 def _forget_stdout() -> None:

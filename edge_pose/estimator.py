@@ -318,6 +318,7 @@ def load_detector(
     strict: bool = False,
     cache: str | Path | None = None,
     trust_ungated: bool = False,
+    trusted_keys: Sequence[Path] = (),
 ) -> PersonDetector:
     """Load a detector's artifact into a runtime; the arguments are those of `load`.
 
@@ -329,7 +330,7 @@ def load_detector(
     from edge_pose.detector import PersonDetector, check_detector
 
     if not isinstance(model, Artifact):
-        model = load_artifact(model, trust_ungated=trust_ungated)
+        model = load_artifact(model, trust_ungated=trust_ungated, trusted_keys=trusted_keys)
     check_detector(model)
     root = cache_root(cache)
     opened = open_backend(model, backend, threads, device=device, strict=strict, cache=root)

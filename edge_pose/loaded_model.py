@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from edge_pose.artifact import Artifact, load_artifact
+from edge_pose.backends import READS
 from edge_pose.backends.base import Runtime
 from edge_pose.backends.choice import choose
 from edge_pose.config import RunConfig
@@ -77,7 +79,7 @@ def load_model(config: RunConfig, profile: DeviceProfile | None = None) -> Loade
         min_keypoint_score=config.min_keypoint_score,
         min_score=config.tracking.acquire_score,
         padding=config.tracking.padding,
-        detector=_load_detector(config, profile),
+        detector=_load_detector(config, profile, choice.backend),
     )
     backend = estimator.backend
     runtime = Runtime(backend.name, backend.version, backend.device, choice.threads)
@@ -94,19 +96,33 @@ def _trusted(model: str, config: RunConfig) -> Artifact:
     return load_artifact(model, trust_ungated=config.trust_ungated, trusted_keys=keys)
 
 
-def _load_detector(config: RunConfig, profile: DeviceProfile) -> PersonDetector | None:
-    """Load the detector that a configuration names, into the runtime that suits it."""
+def _load_detector(config: RunConfig, profile: DeviceProfile, beside: str) -> PersonDetector | None:
+    """Load the detector that a configuration names, into the runtime that suits it.
+
+    The runtime and the device that were asked for are the model's. The detector takes the runtime
+    where that reads its format, and the device where it got the same runtime: each has words of
+    its own for devices.
+
+    Args:
+        config: what is asked for.
+        profile: the device.
+        beside: the model's runtime.
+    """
     if config.detector is None:
         return None
     artifact = _trusted(config.detector, config)
-    choice = choose(
+    choice_on = partial(
+        choose,
         artifact.manifest,
         profile,
-        backend=config.backend,
-        device=config.inference_device,
+        backend=config.backend if artifact.manifest.file.format in READS[beside] else None,
         threads=config.threads,
         strict=config.strict,
     )
+    choice = choice_on()
+    if choice.backend == beside:
+        choice = choice_on(device=config.inference_device)
+    logger.info("detector: %s", choice)
     return load_detector(
         artifact,
         backend=choice.backend,

@@ -20,7 +20,9 @@ READABLE = ("edge_pose.artifact/1", SCHEMA)
 SHA256 = r"^[0-9a-f]{64}$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
 Triple = tuple[float, float, float]
-Side = Annotated[int, Field(ge=1)]
+MAX_SIDE = 1 << 14
+"""Longest side of a tensor: more than any network of ours, and no gigabytes for a few digits."""
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Spread = Annotated[float, Field(gt=0)]
 Format = Literal["onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "dynamic_int8", "int8"]
@@ -28,7 +30,10 @@ Task = Literal["top_down", "bottom_up", "detector"]
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # No figure is infinite or no number; what still holds one is not written as if it were missing.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="constants"
+    )
 
 
 class WeightsFile(_Table):
@@ -91,7 +96,7 @@ class OutputTensor(_Table):
 
     name: str
     layout: Literal["nkhw", "nhwk", "nkc"]
-    shape: tuple[int, ...]
+    shape: tuple[Side, ...]
     dtype: Literal["float32", "uint8", "int8"]
     quantization: Quantization | None = None
 
@@ -104,7 +109,7 @@ class Decoder(_Table):
 
     name: Literal["heatmap", "keypoints", "associative_embedding", "centers"]
     kind: Literal["logits", "gaussian"]
-    stride: int = Field(ge=1, description="input px per heatmap px")
+    stride: Side = Field(description="input px per heatmap px")
 
 
 class Keypoints(_Table):
@@ -193,7 +198,29 @@ class Gate(_Table):
     limit_drift_px: float | None = Field(None, description="largest p95 that passes, input px")
     argmax_agreement: float = Field(ge=0, le=1, description="keypoints within one heatmap px")
     min_agreement: float | None = Field(None, description="lowest agreement that passes")
-    map_correlation: float | None = Field(None, description="mean over the maps of both; 1: equal")
+    joint_agreement: dict[str, float] = Field(
+        default_factory=dict, description="the same by keypoint, where there are enough of them"
+    )
+    min_joint_agreement: float | None = Field(None, description="lowest by keypoint that passes")
+    score_drift_p95: float | None = Field(
+        None, description="between both scores of the same keypoints or boxes"
+    )
+    limit_score_drift: float | None = Field(None, description="largest p95 that passes")
+    same_side: float | None = Field(
+        None, description="keypoints or boxes that both score above what a device shows, or below"
+    )
+    min_same_side: float | None = Field(None, description="lowest share that passes")
+    map_correlation: float | None = Field(
+        None, description="lowest of the checkpoint's maps that are not flat; 1: equal"
+    )
+    min_correlation: float | None = Field(None, description="lowest correlation that passes")
+    map_gain: float | None = Field(
+        None, description="artifact's maps in the checkpoint's scale, the map farthest from 1"
+    )
+    max_gain: float | None = Field(None, description="largest factor that passes, up or down")
+    broken: bool = Field(
+        False, description="outputs are no numbers or all the same, or nothing could be compared"
+    )
     per_group: dict[str, float | None] = Field(default_factory=dict)
     per_joint: dict[str, Drift] = Field(default_factory=dict)
     output_range: dict[str, tuple[float, float]] = Field(

@@ -7,22 +7,25 @@ are the truth: there is no index that could disagree with them. What starts with
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
+import logging
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from edge_pose.artifact import read_manifest_bytes
 from edge_pose.errors import ArtifactError
 from edge_pose.lookup import suggestion
 from edge_pose.models import DEFAULT, shipped
 from edge_pose.user_folder import user_folder
+
+logger = logging.getLogger(__name__)
 
 ID_DIGITS = 12
 FOLDER = re.compile(rf"(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)-(?P<id>[0-9a-f]{{{ID_DIGITS}}})")
@@ -163,13 +166,23 @@ def locked_store() -> Iterator[Path]:
     store = need_store()
     try:
         with (store / LOCK).open("ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # released when the process ends, however it ends
+            _wait_for(lock)
             for left in store.iterdir():
                 if left.name.startswith((PARTIAL, OLD)):
                     shutil.rmtree(left, ignore_errors=True)
             yield store
     except OSError as error:
         raise ArtifactError(f"{store}: cannot be changed: {error.strerror}") from None
+
+
+def _wait_for(lock: BinaryIO) -> None:
+    """Take the lock; the system releases it when the process ends, however it ends."""
+    try:
+        import fcntl  # not on Windows, where reading artifacts has to work all the same
+    except ImportError:
+        logger.warning("local registry: no locks on this system, change it in one process only")
+        return
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def need_store() -> Path:
@@ -204,11 +217,12 @@ def move_into_place(new: Path, target: Path) -> None:
     if target.exists():
         _put_aside(target)
     new.rename(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)  # the new name is on the disk, too
-    finally:
-        os.close(descriptor)
+    with suppress(PermissionError):  # Windows opens no folders
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # the new name is on the disk, too
+        finally:
+            os.close(descriptor)
 
 
 def _put_aside(folder: Path) -> None:

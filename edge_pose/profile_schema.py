@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from edge_pose.backends import BACKENDS, READS
+from edge_pose.backends import BACKENDS, READS, openvino_devices
 from edge_pose.config import NAME_PATTERN, Section
 from edge_pose.errors import UsageError
 from edge_pose.lookup import lookup
@@ -21,13 +20,11 @@ Precision: TypeAlias = Literal["fp32", "fp16", "dynamic_int8", "int8"]
 Sensor: TypeAlias = Literal["ina3221", "rapl", "pmic", "battery", "none"]
 Watts: TypeAlias = Annotated[float, Field(ge=0, le=10_000)]
 
-OPENVINO_DEVICE = r"(CPU|GPU(\.\d+)?|NPU)"
-DEVICES: dict[str, str] = {
-    "onnxruntime": "CPU|CUDA|TENSORRT",
-    "openvino": f"{OPENVINO_DEVICE}|AUTO|(AUTO|HETERO):{OPENVINO_DEVICE}(,{OPENVINO_DEVICE})*",
-    "tflite": "CPU|EDGETPU",
+DEVICES: dict[str, tuple[str, ...]] = {
+    "onnxruntime": ("CPU", "CUDA", "TENSORRT"),
+    "tflite": ("CPU", "EDGETPU"),
 }
-"""Words for devices, by backend."""
+"""Words for devices, by backend; OpenVINO has a grammar, see openvino_devices."""
 
 
 class Facts(Section):
@@ -64,9 +61,13 @@ class RuntimeFacts(Facts):
     @classmethod
     def _of_the_backend(cls, device: str, info: ValidationInfo) -> str:
         backend = info.data.get("backend", "")  # absent where it is wrong itself
-        if backend in DEVICES and not re.fullmatch(DEVICES[backend], device):
-            words = DEVICES[backend] if backend != "openvino" else "CPU, GPU, NPU or AUTO:NPU,CPU"
-            raise ValueError(f"expected a device of {backend}: {words.replace('|', ', ')}")
+        if backend == openvino_devices.NAME:
+            try:
+                openvino_devices.members(device)
+            except UsageError as error:
+                raise ValueError(str(error)) from None
+        elif backend in DEVICES and device not in DEVICES[backend]:
+            raise ValueError(f"expected a device of {backend}: {', '.join(DEVICES[backend])}")
         return device
 
     @field_validator("format")

@@ -54,7 +54,7 @@ def run(
         stack.enter_context(model.estimator)
         source = stack.enter_context(open_source(config.source, realtime=config.realtime))
         meter = stack.enter_context(closing(open_meter(config.power, profile)))
-        session = _Session(config, model, source)
+        session = Session(config, model, source)
         stack.callback(session.close)  # whatever happens, files are finished and the broker told
         session.open()
         model.warm_up()
@@ -108,8 +108,14 @@ def check_outputs(config: RunConfig) -> None:
                 raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
 
 
-class _Session:
-    """The publishers and figures of one run."""
+class Session:
+    """The publishers and figures of one run.
+
+    Args:
+        config: of the run.
+        model: ready to use; whoever loaded it closes it.
+        source: open; whoever opened it closes it.
+    """
 
     def __init__(self, config: RunConfig, model: LoadedModel, source: Source) -> None:
         manifest = model.estimator.manifest

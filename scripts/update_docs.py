@@ -64,7 +64,8 @@ def model_table() -> str:
         width, height = manifest.input.size
         file, part = manifest.file, gate.stated
         rows.append(
-            f"| `{name}`{mark} | {manifest.task} | {file.format} {file.precision} | {width}×{height}"
+            f"| `{name}`{mark} | {manifest.task} | {file.format} {file.precision}"
+            f" | {width}×{height}"
             f" | {origin.params / 1e6:.2f} M | {origin.macs / 1e9:.2f}"
             f" | {file.total_bytes / 1e6:.1f} MB | {part.metric}, {part.dataset}"
             f" | **{part.artifact_accuracy:.1f}** | {part.checkpoint_accuracy:.1f}"
@@ -239,6 +240,33 @@ def table1_accuracy() -> dict[str, str]:
     }
 
 
+def matrix_tables() -> str:
+    """Return `edge-pose-convert matrix --json` of the weights that have one."""
+    tables = []
+    for file in sorted(ROOT.glob("training/weights/*/matrix.json")):
+        matrix = json.loads(file.read_text("utf-8"))
+        rows = matrix["rows"]
+        before = rows[0]["checkpoint_accuracy"]
+        tables.append(
+            f"`{matrix['model']}`, float checkpoint {before:.2f}:\n\n"
+            "| format | precision | MB | p50 ms, 1 thread | 2 threads | accuracy | p95 drift, px"
+            " | agreement | ranges by | gate |\n|---|---|---|---|---|---|---|---|---|---|\n"
+            + "\n".join(_matrix_row(row) for row in rows)
+        )
+    return "\n\n".join(tables)
+
+
+def _matrix_row(row: dict[str, Any]) -> str:
+    if "accuracy" not in row:
+        return f"| {row['format']} | {row['precision']} | | | | | | | | {row['verdict']} |"
+    one, two = (f"{row['latency_ms_by_threads'][n]['p50_ms']:.2f}" for n in ("1", "2"))
+    return (
+        f"| {row['format']} | {row['precision']} | {row['size_bytes'] / 1e6:.2f} | {one} | {two}"
+        f" | {row['accuracy']:.2f} | {row['drift_p95_px']:.2f} | {row['argmax_agreement']:.1%}"
+        f" | {row['method']} | {row['verdict']} |"
+    )
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "configuration": ("docs/configuration.md", configuration_table),
     "models": ("README.md", model_table),
@@ -247,6 +275,7 @@ PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "table1": ("docs/models.md", table1_text),
     "stacks": ("docs/models.md", stacks_text),
     "weights": ("training/weights/README.md", weights_table),
+    "matrix": ("docs/converting.md", matrix_tables),
     DEVICES: ("SUPPORTED.md", lambda: devices_table(ROOT)),
 }
 

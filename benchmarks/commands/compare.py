@@ -59,9 +59,12 @@ def command(
     from benchmarks.compare import both, compare, with_conditions
     from benchmarks.compare_condition import parse_condition
     from benchmarks.compare_tables import markdown, print_words, words
-    from benchmarks.device_files import Named, read_device_result
+    from benchmarks.device_files import Named, read_device_result, unlike_names
 
-    sides = [Named(file.stem, read_device_result(file)) for file in (a, b)]
+    names = unlike_names((a, b))
+    sides = [
+        Named(name, read_device_result(file)) for name, file in zip(names, (a, b), strict=True)
+    ]
     aspects = tuple(one for one in EVERYTHING if one in (only or EVERYTHING))
     found = compare(sides[0], sides[1], aspects=aspects, other_machine=other_machine)
     pairs = both(sides[0].result, sides[1].result, aspects)

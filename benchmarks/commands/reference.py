@@ -37,9 +37,11 @@ def command(results: tuple[Path, ...], table1_file: Path | None, as_json: bool) 
         return
     from rich.console import Console
 
+    from benchmarks.compare_tables import WIDTH
     from benchmarks.reference_tables import reference_tables
 
     console = Console()
+    console.width = max(console.width, WIDTH)  # at less the cells break within words
     for part in reference_tables(found):
         console.print(part, markup=False, highlight=False)
     if found.weighted_mean is None:

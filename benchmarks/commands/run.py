@@ -15,9 +15,8 @@ from benchmarks.commands.options import (
     say,
     show,
 )
-from benchmarks.plan import MODES, Plan
+from benchmarks.plan import MIN_SECONDS, MODES, Plan
 from benchmarks.steady import AT_MOST
-from edge_pose.errors import PublisherError
 
 
 @click.command("run")
@@ -45,6 +44,13 @@ from edge_pose.errors import PublisherError
 )
 @click.option("--parts/--no-parts", default=True, help="Network, estimator and reading alone, too.")
 @click.option("--threads-sweep", is_flag=True, help="Also with 1, 2 and all threads.")
+@click.option(
+    "--min-seconds",
+    type=click.FloatRange(0, 3600),
+    default=MIN_SECONDS,
+    show_default=True,
+    help="The clip is played again until a pass lasts so long; 0: once.",
+)
 @click.option(
     "--idle",
     "idle_s",
@@ -81,6 +87,10 @@ def command(rounds: int, as_json: bool, out: Path | None, **flags: Any) -> int: 
     alone. A result that breaks a rule of its division is printed, marked as invalid, and the exit
     code is 1.
     """
+    from benchmarks.device_files import check_writable, write_text
+
+    if out is not None:
+        check_writable(out)  # now, and not when everything is measured
     environment = measured_environment()
     config = pipeline_config(flags)
     plan_keys = set(Plan.__dataclass_fields__) & set(flags)
@@ -92,16 +102,9 @@ def command(rounds: int, as_json: bool, out: Path | None, **flags: Any) -> int: 
     )
     for warning in result.warnings[len(environment.warnings) :]:
         say(f"warning: {warning}")
-    if out is not None:
-        _write(out, result.model_dump_json(by_alias=True) + "\n")
     show(result, as_json=as_json)
+    if out is not None:
+        write_text(out, result.model_dump_json(by_alias=True) + "\n")
     for reason in result.validity.reasons:
         say(f"invalid: {reason}")
     return 0 if result.validity.valid else 1
-
-
-def _write(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, "utf-8")
-    except OSError as error:
-        raise PublisherError(f"{file}: cannot be written: {error.strerror}") from None

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.device_files import Named
-from benchmarks.figure_text import interval_text, mode_words, number
+from benchmarks.figure_text import LOST, interval_text, mode_words, number
 from benchmarks.report_page.picture import (
     INK,
     MODE_COLOURS,
@@ -27,7 +27,8 @@ def power_over_time(key: str, one: Named) -> Picture:
     result = one.result
     meter = result.meter
     listed = "; ".join(
-        f"{mode_words(name)}: {interval_text(mode.power.mean_w)} W"
+        f"{mode_words(name)}: "
+        + (f"{interval_text(mode.power.mean_w)} W" if mode.power.known else LOST)
         for name, mode in result.modes.items()
     )
     idle = "" if meter.idle_w is None else f" Idle before: {number(meter.idle_w)} W."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from converters.settings import Settings, profile_settings
+from converters.settings import Settings, check_device, profile_settings
 from converters.terminal import log_to, progress, show_attempts
+from edge_pose.errors import EdgePoseError, UsageError
 from edge_pose.profile import load_profile
 
 if TYPE_CHECKING:
     from edge_pose.artifact import Artifact
     from edge_pose.manifest import Attempt
+
+INTEGER_IO = ("tflite", "int8")  # what can have integers as inputs and outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Request:
     arch: str | None
     fold_pixels: bool | None
     fold_decoder: bool
+    integer_io: bool | None
     data: Path | None
     generated: bool
     n_images: int
@@ -48,9 +52,11 @@ class Request:
         """Return what to make, one per precision; flags are stronger than the profile.
 
         Raises:
-            UsageError: no such profile or converter, or a combination that has no sense.
+            UsageError: no such profile or converter, or a combination that has no sense, or that
+                the device cannot run.
         """
-        base = profile_settings(load_profile(self.profile)) if self.profile else Settings()
+        profile = load_profile(self.profile) if self.profile else None
+        base = profile_settings(profile) if profile else Settings()
         base = replace(
             base,
             format=self.format or base.format,
@@ -65,10 +71,22 @@ class Request:
             force=self.force,
         )
         wanted = dict.fromkeys(self.precisions or (base.precision,))
-        every = tuple(replace(base, precision=precision) for precision in wanted)
+        every = tuple(self._with_io(replace(base, precision=precision)) for precision in wanted)
         for settings in every:
             _ = settings.entry
+            if profile is not None:
+                check_device(profile, settings)
         return every
+
+    def _with_io(self, settings: Settings) -> Settings:
+        """Return them with or without integers as inputs and outputs."""
+        made = settings.format, settings.precision
+        if self.integer_io and made != INTEGER_IO:
+            raise UsageError(
+                f"--integer-io: found {' '.join(made)}, needs --format tflite --precision int8"
+            )
+        wanted = settings.integer_io if self.integer_io is None else self.integer_io
+        return replace(settings, integer_io=wanted and made == INTEGER_IO)
 
 
 def convert(request: Request, verbose: int) -> None:
@@ -86,30 +104,50 @@ def convert(request: Request, verbose: int) -> None:
     # torch takes seconds to import: --help and wrong usage need none of it.
     from converters.ladder import GateError
 
+    written: dict[str, Artifact] = {}
     try:
-        artifacts = _convert_all(request, wanted, console)
-    except GateError as error:
-        show_attempts(console, error.attempts)
-        if request.as_json:
-            click.echo(json.dumps({"error": str(error), "attempts": _rows(error.attempts)}))
+        _convert_all(request, wanted, console, written)
+    except EdgePoseError as error:
+        attempts = error.attempts if isinstance(error, GateError) else ()
+        if attempts:
+            show_attempts(console, attempts)
+        if attempts or written:
+            _show_failed(str(error), attempts, written, as_json=request.as_json)
         raise
     if request.as_json:
-        results = [_result(artifact) for artifact in artifacts]
+        results = [_result(artifact) for artifact in written.values()]
         click.echo(json.dumps(results[0] if len(results) == 1 else results))
         return
-    for artifact in artifacts:
+    _show(written)
+
+
+def _show(written: Mapping[str, Artifact]) -> None:
+    for artifact in written.values():
         file = artifact.manifest.file
         size = f"{file.total_bytes / 1e6:.2f} MB"
         click.echo(f"{artifact.folder}: {file.format} {file.precision}, {size}")
 
 
-def _convert_all(request: Request, wanted: Sequence[Settings], console: Console) -> list[Artifact]:
-    """Write every artifact as soon as it is good."""
+def _show_failed(
+    error: str, attempts: Sequence[Attempt], written: Mapping[str, Artifact], *, as_json: bool
+) -> None:
+    """Tell what was written before one of several precisions failed."""
+    if not as_json:
+        _show(written)
+        return
+    results = [_result(artifact) for artifact in written.values()]
+    click.echo(json.dumps({"error": error, "attempts": _rows(attempts), "written": results}))
+
+
+def _convert_all(
+    request: Request, wanted: Sequence[Settings], console: Console, written: dict[str, Artifact]
+) -> None:
+    """Write every artifact as soon as it is good, and put it into `written` by its name."""
     from converters.build import write
     from converters.data import open_data
     from converters.folder import check_target
     from converters.job import Job
-    from converters.ladder import climb
+    from converters.ladder import climb, fallback_precision
     from converters.manifest import artifact_name
     from training.checkpoint import read_info
 
@@ -119,23 +157,26 @@ def _convert_all(request: Request, wanted: Sequence[Settings], console: Console)
         return request.out / name if len(wanted) > 1 else request.out
 
     names = [artifact_name(info.model, each.format, each.precision) for each in wanted]
-    for name in names:
+    fallbacks = [
+        artifact_name(info.model, each.format, fallback)
+        for each in wanted
+        if (fallback := fallback_precision(each)) is not None
+    ]
+    for name in dict.fromkeys(names + fallbacks):
         check_target(folder(name))
-    done: dict[str, Artifact] = {}
     with (
         progress(console) as say,
         open_data(request.data, generated=request.generated, n_images=request.n_images) as data,
     ):
         job = Job(request.checkpoint, data, request.seed, say)
         for name, settings in zip(names, wanted, strict=True):
-            if name in done:  # another precision fell back to it
+            if name in written:  # another precision fell back to it
                 continue
             artifact = climb(job, settings)
             found = artifact.manifest.name  # not always the one that was asked for
-            done[found] = write(artifact, folder(found))
+            written[found] = write(artifact, folder(found))
             if len(artifact.manifest.attempts) > 1:
                 show_attempts(console, artifact.manifest.attempts)
-    return list(done.values())
 
 
 def _result(artifact: Artifact) -> dict[str, Any]:

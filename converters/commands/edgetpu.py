@@ -29,3 +29,7 @@ def edgetpu_command(artifact: Path, out: Path, verbose: int) -> None:
     compiled = compile_artifact(source)
     write_artifact(replace(compiled.artifact, folder=out))
     click.echo(f"{out}: {compiled.on_tpu} operators on the Edge TPU, {compiled.on_cpu} on the host")
+    click.echo(
+        f"{out}: its accuracy was not measured on an Edge TPU, only that of {artifact} before it"
+        " was compiled: run it with --trust-ungated"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,22 +87,42 @@ def matrix_command(
         n_images=n_images,
         seed=seed,
     )
+    _check_places(checkpoint, wanted, out, page)
     with (
         progress(console) as say,
         open_data(data, generated=generated, n_images=n_images) as pictures,
     ):
         job = Job(checkpoint, pictures, seed, say)
-        cells = build_matrix(job, settings, keys=wanted, threads=threads, rounds=rounds)
+        cells = build_matrix(
+            job, settings, keys=wanted, threads=threads, rounds=rounds, tick=say.tick
+        )
     model = job.info.model
-    if out is not None:
-        _write(cells, out)
-    if page is not None:
-        write_page(html_page(f"{model}: formats and precisions", cells), page)
+    # The table first: it took minutes, and what is written now can still fail.
     if as_json:
         click.echo(json.dumps(to_json(model, cells)))
-        return
-    terminal = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-    terminal.print(terminal_table(model, cells))
+    else:
+        terminal = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
+        terminal.print(terminal_table(model, cells))
+    if page is not None:
+        write_page(html_page(f"{model}: formats and precisions", cells), page)
+    if out is not None:
+        _write(cells, out)
+
+
+def _check_places(
+    checkpoint: Path, keys: Sequence[tuple[str, str]], out: Path | None, page: Path | None
+) -> None:
+    """Make sure that everything can be written that may come out."""
+    from converters.folder import check_place, check_target
+    from converters.manifest import artifact_name
+    from training.checkpoint import read_info
+
+    model = read_info(checkpoint).model
+    if out is not None:
+        for key in keys:
+            check_target(out / artifact_name(model, *key))
+    if page is not None:
+        check_place(page)
 
 
 def _write(cells: list[Cell], out: Path) -> None:

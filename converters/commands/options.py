@@ -66,8 +66,13 @@ def gate_options(command: F) -> F:
 
 
 def graph_options(command: F) -> F:
-    """Add --arch, --fold-pixels and --fold-decoder."""
+    """Add --arch, --fold-pixels, --fold-decoder and --integer-io."""
     for option in (
+        click.option(
+            "--integer-io/--no-integer-io",
+            default=None,
+            help="TFLite int8 takes and returns integers.  [default: as --profile says]",
+        ),
         click.option("--fold-decoder", is_flag=True, help="The graph returns keypoints."),
         click.option(
             "--fold-pixels/--no-fold-pixels",

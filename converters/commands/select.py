@@ -14,11 +14,10 @@ import click
 from rich.console import Console
 
 from converters.commands.options import PATH, data_options
-from converters.terminal import log_to, progress
+from converters.terminal import Steps, log_to, progress
 from edge_pose.errors import EdgePoseError, UsageError
 
 if TYPE_CHECKING:
-    from converters.job import Say
     from converters.select import Candidate, Selection
     from edge_pose.artifact import Artifact
     from edge_pose.profile import DeviceProfile
@@ -66,12 +65,19 @@ def select_command(
     from converters.build import write
     from converters.folder import check_target
     from converters.select import BURSTS, Demands, select
+    from converters.this_machine import fits_here
     from edge_pose.power import open_meter
     from edge_pose.profile import load_profile
 
     if out is not None:
         check_target(out)
     device = load_profile(profile)
+    fits = fits_here(device)
+    if not fits:
+        log.warning(
+            "profile '%s': this machine is another one, what is measured here holds here only",
+            device.name,
+        )
     demands = Demands(min_accuracy, max_p95_ms, max_watts)
     with (
         closing(open_meter(power, device)) as meter,
@@ -82,11 +88,13 @@ def select_command(
         if not candidates:
             raise UsageError("select: no runtime that is installed here reads any of the models")
         say(f"measuring {len(candidates)} candidates in turns")
-        selection = select(candidates, demands, meter, burst_s=seconds / BURSTS, bursts=BURSTS)
+        selection = select(
+            candidates, demands, meter, burst_s=seconds / BURSTS, bursts=BURSTS, tick=say.tick
+        )
     chosen = selection.chosen
+    _show(selection, fits=fits, as_json=as_json)
     if chosen is not None and out is not None:
         write(chosen.artifact, out)
-    _show(selection, as_json=as_json)
     if chosen is None:
         raise EdgePoseError("select: no candidate keeps the limits, the table says why")
     return 0
@@ -96,7 +104,7 @@ def select_command(
 def _artifacts(
     models: Sequence[str],
     data: Path | None,
-    say: Say,
+    say: Steps,
     *,
     generated: bool,
     n_images: int,
@@ -120,7 +128,8 @@ def _artifacts(
         for checkpoint in checkpoints:
             job = Job(checkpoint, pictures, seed, say)
             settings = Settings(n_images=n_images, seed=seed)
-            for cell in build_matrix(job, settings, keys=tuple(CONVERTERS), threads=()):
+            keys = tuple(CONVERTERS)
+            for cell in build_matrix(job, settings, keys=keys, threads=(), tick=say.tick):
                 gate = cell.artifact.manifest.gate if cell.artifact else None
                 if cell.artifact is not None and gate is not None and gate.passed:
                     ready.append(cell.artifact)
@@ -142,7 +151,7 @@ def _candidates(artifact: Artifact, device: DeviceProfile) -> Iterator[Candidate
             yield Candidate(artifact, backend, word, runtime.threads or default_threads())
 
 
-def _show(selection: Selection, *, as_json: bool) -> None:
+def _show(selection: Selection, *, fits: bool, as_json: bool) -> None:
     from converters.select import SCHEMA
 
     chosen = selection.chosen
@@ -152,7 +161,8 @@ def _show(selection: Selection, *, as_json: bool) -> None:
             "chosen": chosen
             and {"name": chosen.name, "sha256": chosen.artifact.manifest.file.sha256},
             "results": [result.to_json() for result in selection.results],
-            "refused": selection.refused,
+            "refused": [{"candidate": name, "reason": why} for name, why in selection.refused],
+            "profile_fits": fits,
         }
         click.echo(json.dumps(values))
         return

@@ -11,6 +11,8 @@ from edge_pose.manifest import Gate
 
 LIMIT_POINTS = {"fp32": 0.1, "fp16": 0.5, "dynamic_int8": 1.5, "int8": 1.5}
 """By precision: the largest fall of the accuracy, in percent points, that passes by default."""
+MIN_CORRELATION = 0.8
+"""Of any map of the artifact with the checkpoint's; sound 8-bit networks: 0.99."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +23,21 @@ class Limits:
         points: largest fall of the accuracy, percent points.
         drift_heatmap_px: largest p95 of the drift, px of the heatmap that is decoded.
         min_agreement: lowest share of keypoints within one heatmap px of the checkpoint's.
+        min_joint_agreement: the same for every single keypoint of the format.
+        score_drift: largest p95 of the difference of scores.
+        min_same_side: lowest share of scores on the checkpoint's side of what a device shows.
+        min_correlation: lowest correlation of any map with the checkpoint's.
+        max_gain: largest factor, up or down, between any map and the checkpoint's.
     """
 
     points: float
     drift_heatmap_px: float = 1.5
     min_agreement: float = 0.75  # a sound 8-bit network keeps more than nine of ten
+    min_joint_agreement: float = 0.5  # and more than eight of ten of the worst joint
+    score_drift: float = 0.2  # sound: 0.01 to 0.06; half as large logits: 0.4
+    min_same_side: float = 0.85  # sound: 0.98
+    min_correlation: float = MIN_CORRELATION
+    max_gain: float = 2.0  # sound: 1.05
 
 
 class Yardstick(Protocol):

@@ -6,12 +6,15 @@ Both networks get the same whole pictures, which no training saw.
   wrong: it says something of weak networks, too, whose AP is next to nothing. AP stands beside it.
 - Drift and agreement: keypoints of the same people. Every person whom one of the networks is sure
   of is looked for among the other's people, by OKS; keypoints of a person who is not found there
-  count as disagreement, in both directions. Keypoints that a device would not show do not count.
+  count as disagreement. The worse of both directions is judged: people who are lost do not make up
+  for invented ones. Keypoints that a device would not show do not count. Each joint is judged by
+  itself, too, and the scores of the same keypoints.
 - A checkpoint that finds less than half of the annotated people groups at random: the least
   rounding groups otherwise, and no two runs of it are alike. Nor is it a reason to pass. Then what
   counts is the highest peak of every heatmap of every picture: the artifact's is compared with the
   nearest of the checkpoint's peaks that are nearly as high.
-- Whatever they find, the maps of both must correlate; this is where damaged tags show.
+- Whatever they find, each map must correlate with the checkpoint's and be of its scale; this is
+  where damaged tags show.
 """
 
 from __future__ import annotations
@@ -20,14 +23,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
 from converters.data import GENERATED, ConversionData
 from converters.gates.base import Limits
-from converters.gates.judge import Comparison, Score, check_sound, joined_hash, judge, within
-from converters.gates.maps import KEPT_MAPS, Peaks, correlation, find_peaks, peak_drift
+from converters.gates.judge import (
+    Comparison,
+    Score,
+    check_sound,
+    joined_hash,
+    judge,
+    within,
+    worst_way,
+)
+from converters.gates.maps import Peaks, compare_maps, find_peaks, peak_drift
 from converters.gates.pck import joint_score
+from converters.gates.scores import ScorePairs
 from converters.gates.views import View, Views
 from converters.gates.watch import Watch
 from edge_pose.artifact import Artifact
@@ -54,6 +65,7 @@ from training.predictors import ArtifactPredictor, NetworkPredictor
 SURE = 0.25  # mean score of a person who is to be found by both networks,
 HALF_SURE = 0.5 * SURE  # and of the other network's finds among which he is looked for
 SAME_OKS = 0.5
+MIN_JOINTS = 20  # keypoints of one name; with fewer their share says too little
 MIN_FOUND = 0.5  # share of the annotated people; checkpoints that find less: the peaks decide
 
 
@@ -64,12 +76,39 @@ class Seen:
     Attributes:
         poses: per picture, input px.
         peaks: per picture, of the fused heatmaps.
-        maps: outputs of the first pictures.
     """
 
     poses: tuple[Poses, ...]
     peaks: tuple[Peaks, ...]
-    maps: tuple[tuple[FloatArray, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Same:
+    """Keypoints of the people that a network is sure of, and what the other makes of them.
+
+    Attributes:
+        px: (sure people, K) between both; NaN where the first one would show none, infinite where
+            the other one has none.
+        scores: (sure people, K, 2) of the one and of the other; 0 where it has none.
+    """
+
+    px: FloatArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Between the keypoints of both networks.
+
+    Attributes:
+        px: (N, K) of those that both found; NaN for others.
+        ways: per direction (N, K) px; NaN where there is nothing to look for.
+        scores: of the same keypoints.
+    """
+
+    px: FloatArray
+    ways: tuple[FloatArray, ...]
+    scores: ScorePairs
 
 
 class BottomUpYardstick:
@@ -91,62 +130,61 @@ class BottomUpYardstick:
         check_sound(checkpoint)
         self.before = self._score(self.expected)
         shown = [same_keypoints(p, p, checkpoint.keypoints.sigmas) for p in self.expected.poses]
-        some = bool(np.isfinite(np.concatenate(shown)).any())
+        some = bool(np.isfinite(np.concatenate([same.px for same in shown])).any())
         self.strong = some and self._found(self.expected) >= MIN_FOUND
 
     def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
         """See Yardstick."""
         watch = Watch(ArtifactPredictor(artifact, backend))
         found = self._look(watch)
-        stride = self.checkpoint.stride
-        drift_px, agreement, per_joint = self._drift(found)
+        stride, names = self.checkpoint.stride, self.checkpoint.keypoints.keypoints
+        drift = self._drift(found)
+        columns = dict(zip(names, drift.px.T, strict=True))
         comparison = Comparison(
             dataset=self.dataset,
             n_persons=int(self.judged.sum()),
             before=self.before,
             after=self._score(found),
-            drift_px=drift_px,
-            agreement=agreement,
+            drift_px=drift.px[~np.isnan(drift.px)],
+            agreement=worst_way(within(way[~np.isnan(way)], stride) for way in drift.ways),
+            scores=drift.scores,
             stride=stride,
             data_sha256=joined_hash(scene_hash(self.scenes), self.views.sha256),
-            per_joint=per_joint,
-            correlation=correlation(self.expected.maps, found.maps),
+            per_joint={name: px[~np.isnan(px)] for name, px in columns.items()},
+            joint_agreement=joint_agreement(drift.ways, stride, names),
+            maps=compare_maps(self.checkpoint.kept, watch.kept),
         )
         return judge(comparison, self.checkpoint, watch, limits)
 
     def _look(self, network: Watch) -> Seen:
         predictor = ScenePredictor(network)
         poses, peaks = [], []
-        maps: list[tuple[FloatArray, ...]] = []
         for view in self.views:
             outputs = [m[0] for m in network.maps(to_tensor(view.image[None], network.spec))]
             heatmaps, tags = fuse_outputs(outputs)
             poses.append(predictor.decode(heatmaps, tags))
             peaks.append(find_peaks(heatmaps))
-            if len(maps) < KEPT_MAPS:
-                maps.append(tuple(outputs))
-        return Seen(tuple(poses), tuple(peaks), tuple(maps))
+        return Seen(tuple(poses), tuple(peaks))
 
-    def _drift(self, found: Seen) -> tuple[FloatArray, float, dict[str, FloatArray]]:
-        """Return px between the same keypoints, the share that agrees, and px by joint."""
-        sigmas, stride = self.checkpoint.keypoints.sigmas, self.checkpoint.stride
-        names = self.checkpoint.keypoints.keypoints
-        pairs = list(zip(self.expected.poses, found.poses, strict=True))
+    def _drift(self, found: Seen) -> Drift:
         if not self.strong:
-            map_px = np.float32(stride / TAG_STEP)
-            drift_px = peak_drift(self.expected.peaks, found.peaks) * map_px
-            agreement = float(within(drift_px, stride).mean())
-        else:
-            ways = [same_keypoints(a, b, sigmas) for a, b in pairs]
-            ways += [same_keypoints(b, a, sigmas) for a, b in pairs]
-            both_px = np.concatenate(ways)
-            wanted = ~np.isnan(both_px)
-            agreement = float(within(both_px[wanted], stride).mean())
-            drift_px = np.concatenate(ways[: len(pairs)])
-            drift_px[~np.isfinite(drift_px)] = np.nan
-        columns = {name: drift_px[:, i] for i, name in enumerate(names)}
-        per_joint = {name: px[~np.isnan(px)] for name, px in columns.items()}
-        return drift_px[~np.isnan(drift_px)], agreement, per_joint
+            map_px = np.float32(self.checkpoint.stride / TAG_STEP)
+            px = peak_drift(self.expected.peaks, found.peaks) * map_px
+            before, after = (
+                np.concatenate([peaks.height for peaks in seen.peaks])
+                for seen in (self.expected, found)
+            )
+            return Drift(px, (px,), ScorePairs(before, after, MIN_KEYPOINT_SCORE))
+        sigmas = self.checkpoint.keypoints.sigmas
+        pairs = list(zip(self.expected.poses, found.poses, strict=True))
+        there = [same_keypoints(a, b, sigmas) for a, b in pairs]
+        back = [same_keypoints(b, a, sigmas) for a, b in pairs]
+        ways = tuple(np.concatenate([same.px for same in way]) for way in (there, back))
+        scores = np.concatenate(
+            [same.scores for same in there] + [same.scores[..., ::-1] for same in back]
+        )[np.isfinite(np.concatenate(ways))]
+        drift_px = np.where(np.isfinite(ways[0]), ways[0], np.nan)
+        return Drift(drift_px, ways, ScorePairs(scores[:, 0], scores[:, 1], MIN_KEYPOINT_SCORE))
 
     def _found(self, seen: Seen) -> float:
         """Return the share of the annotated people who were found."""
@@ -201,13 +239,21 @@ def measure_checkpoint(
     return BottomUpYardstick(Watch(network), data.gate.dataset, scenes)
 
 
-def same_keypoints(one: Poses, other: Poses, sigmas: Sequence[float]) -> NDArray[np.float32]:
-    """Look for the people that a network is sure of among the other's.
+def joint_agreement(
+    ways: Sequence[FloatArray], stride: int, names: Sequence[str]
+) -> dict[str, float]:
+    """Return agreement by keypoint in the worse direction, of those seen often enough."""
+    shares = {}
+    for i, name in enumerate(names):
+        columns = [way[~np.isnan(way[:, i]), i] for way in ways]
+        enough = [within(px, stride) for px in columns if len(px) >= MIN_JOINTS]
+        if enough:
+            shares[name] = worst_way(enough)
+    return shares
 
-    Returns:
-        (sure people, K) px between their keypoints and the other network's; NaN where the first
-        one would show none, infinite where the other one has none.
-    """
+
+def same_keypoints(one: Poses, other: Poses, sigmas: Sequence[float]) -> Same:
+    """Look for the people that a network is sure of among the other's."""
     one, other = one.of(one.scores >= SURE), other.of(other.scores >= HALF_SURE)
     shown = one.keypoint_scores >= MIN_KEYPOINT_SCORE
     boxes = joint_boxes(one.keypoints, shown)
@@ -221,11 +267,13 @@ def same_keypoints(one: Poses, other: Poses, sigmas: Sequence[float]) -> NDArray
     similarity = oks(other.keypoints, people, sigmas)
     place = match_people(np.where(similarity >= SAME_OKS, similarity, 0))
     gap_px = np.full(shown.shape, np.inf, np.float32)
+    scores = np.stack([one.keypoint_scores, np.zeros_like(one.keypoint_scores)], axis=2)
     for person, index in enumerate(place):
         if index >= 0:
             px = np.linalg.norm(one.keypoints[person] - other.keypoints[index], axis=1)
             gap_px[person] = np.where(other.keypoint_scores[index] > 0, px, np.inf)
-    return np.where(shown, gap_px, np.nan).astype(np.float32)
+            scores[person, :, 1] = other.keypoint_scores[index]
+    return Same(np.where(shown, gap_px, np.nan).astype(np.float32), scores)
 
 
 def _in_picture(poses: Poses, view: View) -> Poses:

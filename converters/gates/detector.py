@@ -5,11 +5,12 @@ are annotated, so that false finds do not show in accuracy; they show in agreeme
 
 - Accuracy: recall of the annotated people by boxes that a device would take.
 - Agreement: every box that one of the networks is sure of is looked for among the other's, at an
-  overlap of 0.5; the share that is found, in both directions. Drift: corners of the same boxes.
+  overlap of 0.5; the share that is found, in the worse of both directions: boxes that are lost do
+  not make up for invented ones. Drift and scores: corners and scores of the same boxes.
 - A checkpoint that is sure of too few boxes is no reason to pass: then what counts is the best box
   of every picture, however low its score: its centre stays within one heatmap px. The artifact's
   is compared with the nearest of the checkpoint's boxes whose scores are nearly as high.
-- Whatever they find, the maps of both must correlate.
+- Whatever they find, each map must correlate with the checkpoint's and be of its scale.
 """
 
 from __future__ import annotations
@@ -18,12 +19,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from converters.data import GENERATED, ConversionData
 from converters.gates.base import Limits
-from converters.gates.judge import Comparison, Score, check_sound, joined_hash, judge, within
-from converters.gates.maps import KEPT_MAPS, NEARLY, correlation
+from converters.gates.judge import (
+    Comparison,
+    Score,
+    check_sound,
+    joined_hash,
+    judge,
+    within,
+    worst_way,
+)
+from converters.gates.maps import NEARLY, compare_maps
+from converters.gates.scores import ScorePairs
 from converters.gates.views import Views
 from converters.gates.watch import Watch
 from edge_pose.artifact import Artifact
@@ -48,16 +59,33 @@ KEPT_BOXES = 100  # per picture, whatever their scores
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What a network makes of the gate's pictures.
+class Same:
+    """The boxes that a network is sure of, and what the other one makes of them.
 
     Attributes:
-        boxes: per picture, input px, best first, low scores included.
-        maps: outputs of the first pictures.
+        found: (M,) whether the other network has it.
+        corners_px: (found, 2) px between the top left and the bottom right corners.
+        scores: (found, 2) of the one and of the other network.
     """
 
-    boxes: tuple[Boxes, ...]
-    maps: tuple[tuple[FloatArray, ...], ...]
+    found: NDArray[np.bool_]
+    corners_px: FloatArray
+    scores: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """Between the finds of both networks.
+
+    Attributes:
+        px: (M,) of corners, or of centres.
+        agreement: share that agrees.
+        scores: of the same boxes.
+    """
+
+    px: FloatArray
+    agreement: float
+    scores: ScorePairs
 
 
 class DetectorYardstick:
@@ -81,51 +109,64 @@ class DetectorYardstick:
         """See Yardstick."""
         watch = Watch(ArtifactPredictor(artifact, backend))
         found = self._look(watch)
-        drift_px, agreement = self._drift(found)
+        drift = self._drift(found)
         comparison = Comparison(
             dataset=self.dataset,
             n_persons=len(self.persons),
             before=self.before,
             after=self._score(found),
-            drift_px=drift_px,
-            agreement=agreement,
+            drift_px=drift.px,
+            agreement=drift.agreement,
+            scores=drift.scores,
             stride=self.checkpoint.stride,
             data_sha256=joined_hash(data_hash(self.persons), self.views.sha256),
-            correlation=correlation(self.expected.maps, found.maps),
+            maps=compare_maps(self.checkpoint.kept, watch.kept),
         )
         return judge(comparison, self.checkpoint, watch, limits)
 
-    def _look(self, network: Watch) -> Seen:
-        boxes: list[Boxes] = []
-        maps: list[tuple[FloatArray, ...]] = []
-        for view in self.views:
-            output = network.maps(to_tensor(view.image[None], network.spec))[-1][0]
-            boxes.append(
-                decode_centers(output, network.stride, threshold=0.0, max_boxes=KEPT_BOXES)
-            )
-            if len(maps) < KEPT_MAPS:
-                maps.append((output,))
-        return Seen(tuple(boxes), tuple(maps))
+    def _look(self, network: Watch) -> tuple[Boxes, ...]:
+        """Return boxes of each picture, input px, best first, low scores included."""
+        outputs = (
+            network.maps(to_tensor(view.image[None], network.spec))[-1][0] for view in self.views
+        )
+        return tuple(
+            decode_centers(output, network.stride, threshold=0.0, max_boxes=KEPT_BOXES)
+            for output in outputs
+        )
 
-    def _drift(self, found: Seen) -> tuple[FloatArray, float]:
-        """Return px between the same corners, or centres, and the share that agrees."""
-        pairs = list(zip(self.expected.boxes, found.boxes, strict=True))
-        if sum(int((scores >= SCORE).sum()) for _, scores in self.expected.boxes) < MIN_BOXES:
-            drift_px = np.array([best_drift(a, b) for a, b in pairs], np.float32)
-            finite = np.isfinite(drift_px)
-            return drift_px[finite], float(within(drift_px, self.checkpoint.stride).mean())
+    def _drift(self, found: Sequence[Boxes]) -> Drift:
+        pairs = list(zip(self.expected, found, strict=True))
+        if sum(int((scores >= SCORE).sum()) for _, scores in self.expected) < MIN_BOXES:
+            return self._best_drift(pairs)
         there = [same_boxes(a, b) for a, b in pairs]
         back = [same_boxes(b, a) for a, b in pairs]
-        looked_for = sum(total for _, total in (*there, *back))
-        seen_again = sum(len(px) for px, _ in (*there, *back))
-        corners_px = np.concatenate([px.ravel() for px, _ in there])
-        return corners_px, seen_again / max(looked_for, 1)
+        ways = (np.concatenate([same.found for same in way]) for way in (there, back))
+        scores = np.concatenate(
+            [same.scores for same in there] + [same.scores[:, ::-1] for same in back]
+        )
+        return Drift(
+            np.concatenate([same.corners_px.ravel() for same in there]),
+            worst_way(ways),
+            ScorePairs(scores[:, 0], scores[:, 1], SCORE),
+        )
 
-    def _score(self, seen: Seen) -> Score:
+    def _best_drift(self, pairs: Sequence[tuple[Boxes, Boxes]]) -> Drift:
+        """Compare the best box of every picture."""
+        drift_px = np.array([best_drift(a, b) for a, b in pairs], np.float32)
+        finite = np.isfinite(drift_px)
+        best = [(a[1][0], b[1][0]) for (a, b), ok in zip(pairs, finite, strict=True) if ok]
+        scores = np.array(best, np.float32).reshape(-1, 2)
+        return Drift(
+            drift_px[finite],
+            float(within(drift_px, self.checkpoint.stride).mean()),
+            ScorePairs(scores[:, 0], scores[:, 1], SCORE),
+        )
+
+    def _score(self, seen: Sequence[Boxes]) -> Score:
         right: dict[str, int] = {}
         everybody: dict[str, int] = {}
         for (boxes, scores), view, people in zip(
-            seen.boxes, self.views, self.pictures.values(), strict=True
+            seen, self.views, self.pictures.values(), strict=True
         ):
             sure = scores >= SCORE
             corners = apply_affine(boxes[sure].reshape(-1, 2), invert_affine(view.matrix))
@@ -152,19 +193,16 @@ def measure_checkpoint(
     return DetectorYardstick(Watch(NetworkPredictor(model, info)), group.dataset, group.persons)
 
 
-def same_boxes(one: Boxes, other: Boxes) -> tuple[FloatArray, int]:
-    """Look for the boxes that a network is sure of among the other's.
-
-    Returns:
-        (found, 2) px between the top left and the bottom right corners of those that are found,
-        and how many were looked for.
-    """
-    sure, candidates = one[0][one[1] >= SCORE], other[0][other[1] >= HALF_SURE]
-    overlap = box_iou(candidates, sure)
+def same_boxes(one: Boxes, other: Boxes) -> Same:
+    """Look for the boxes that a network is sure of among the other's."""
+    sure, likely = one[1] >= SCORE, other[1] >= HALF_SURE
+    boxes, candidates = one[0][sure], other[0][likely]
+    overlap = box_iou(candidates, boxes)
     place = match_people(np.where(overlap >= IOU, overlap, 0))
     found = place >= 0
-    gap = (sure[found] - candidates[place[found]]).reshape(-1, 2, 2)
-    return np.linalg.norm(gap, axis=2).astype(np.float32), len(sure)
+    gap = (boxes[found] - candidates[place[found]]).reshape(-1, 2, 2)
+    scores = np.stack([one[1][sure][found], other[1][likely][place[found]]], axis=1)
+    return Same(found, np.linalg.norm(gap, axis=2).astype(np.float32), scores.astype(np.float32))
 
 
 def best_drift(one: Boxes, other: Boxes) -> float:

@@ -1,7 +1,8 @@
-"""Raw maps of two networks side by side: for checkpoints that find too little to compare."""
+"""Raw maps of two networks side by side, whatever is found on them."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,9 +12,9 @@ from numpy.typing import NDArray
 from edge_pose.decoding.peaks import local_maxima
 from edge_pose.types import FloatArray
 
-KEPT_MAPS = 32  # pictures whose maps are kept and correlated
 NEARLY = 0.9  # peaks of this share of the highest are as good as it
 PEAK_RADIUS = 2  # map px
+FLAT = 1e-3  # of the spread of the liveliest channel: one with less carries nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,12 @@ class Peaks:
 
     Attributes:
         top: (K, 2) float32 x, y of each map's highest px.
+        height: (K,) score of each, in [0, 1].
         nearly: per map (P, 2) x, y of all peaks that are nearly as high, the highest included.
     """
 
     top: FloatArray
+    height: FloatArray
     nearly: tuple[FloatArray, ...]
 
 
@@ -40,6 +43,7 @@ def find_peaks(maps: FloatArray) -> Peaks:
     places = np.stack([x, y], axis=1).astype(np.float32)
     return Peaks(
         np.stack([columns, rows], axis=1).astype(np.float32),
+        highest.clip(0, 1),
         tuple(places[high & (index == k)] for k in range(count)),
     )
 
@@ -58,31 +62,60 @@ def peak_drift(expected: Sequence[Peaks], found: Sequence[Peaks]) -> FloatArray:
     )
 
 
-def correlation(
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How like the checkpoint's maps those of an artifact are.
+
+    Attributes:
+        correlation: Pearson's, the lowest of all channels that the checkpoint has something on.
+        gain: least-squares factor from the checkpoint's to the artifact's, of the channel where it
+            is farthest from 1; 0 where the artifact's is flat or upside down.
+    """
+
+    correlation: float
+    gain: float
+
+
+def compare_maps(
     expected: Sequence[Sequence[FloatArray]], found: Sequence[Sequence[FloatArray]]
-) -> float:
-    """Return Pearson's correlation of both networks' maps, the mean over all channels.
+) -> Likeness:
+    """Compare channel by channel: a single one that is dead does not hide among the others.
 
     Args:
         expected: of the checkpoint, per picture its outputs (C, h, w).
         found: of the artifact, likewise.
+
+    Returns:
+        The worst of all channels; that of equal maps where the checkpoint's are all flat.
     """
-    values: list[float] = []
+    rows: list[tuple[float, float]] = []
     for one, other in zip(zip(*expected, strict=True), zip(*found, strict=True), strict=True):
-        a, b = _channels(one), _channels(other)
-        values += [_pearson(x, y) for x, y in zip(a, b, strict=True)]
-    return float(np.mean(values))
+        rows += _compare(_centred(one), _centred(other))
+    correlations, gains = zip(*(rows or [(1.0, 1.0)]), strict=True)
+    return Likeness(min(correlations), max(gains, key=off_by))
 
 
-def _channels(pictures: Sequence[FloatArray]) -> NDArray[np.float64]:
-    """Return (C, everything) of (C, h, w) maps of several pictures."""
+def off_by(gain: float) -> float:
+    """Return the factor between a gain and 1, never below 1; infinite for no gain at all."""
+    if not gain > 0:
+        return math.inf
+    return max(gain, 1 / gain)
+
+
+def _centred(pictures: Sequence[FloatArray]) -> NDArray[np.float64]:
+    """Return (C, everything) of (C, h, w) maps of several pictures, less their channel's mean."""
     stacked = np.stack(pictures, axis=1).astype(np.float64)
-    return stacked.reshape(len(stacked), -1)
+    flat = stacked.reshape(len(stacked), -1)
+    centred: NDArray[np.float64] = flat - flat.mean(axis=1, keepdims=True)
+    return centred
 
 
-def _pearson(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    a, b = a - a.mean(), b - b.mean()
-    scale = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    if scale == 0:  # one of them is flat
-        return float(np.array_equal(a, b))
-    return float((a * b).sum()) / scale
+def _compare(a: NDArray[np.float64], b: NDArray[np.float64]) -> list[tuple[float, float]]:
+    """Return correlation and gain of each row of `a` that is not flat."""
+    energy, other = (a * a).sum(axis=1), (b * b).sum(axis=1)
+    both = (a * b).sum(axis=1)
+    rows = []
+    for k in np.flatnonzero(energy > FLAT**2 * energy.max()):
+        length = math.sqrt(energy[k] * other[k])
+        rows.append((float(both[k]) / length if length else 0.0, max(both[k] / energy[k], 0.0)))
+    return rows

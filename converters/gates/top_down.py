@@ -5,7 +5,10 @@ Both networks get the same ground-truth crops of people that no training saw.
 - Accuracy: PCK by the data set's own definition. Of several data sets together it is the share of
   labelled joints that are right, each by the unit and the threshold of its own data set.
 - Drift and agreement: of every keypoint of every crop, right or wrong. A weak checkpoint, whose
-  accuracy has nothing to lose, does not hide a broken artifact.
+  accuracy has nothing to lose, does not hide a broken artifact. Each joint is judged by itself,
+  too: one that is dead is a sixteenth of all.
+- Scores of the same keypoints, and the heatmaps themselves: a device tracks by scores, which may be
+  wrong while every peak is in its place.
 """
 
 from __future__ import annotations
@@ -20,11 +23,14 @@ from torch import nn
 from converters.data import ConversionData
 from converters.gates.base import Limits
 from converters.gates.judge import Comparison, Score, check_sound, joined_hash, judge, within
+from converters.gates.maps import Likeness, compare_maps
 from converters.gates.pck import joint_score
+from converters.gates.scores import ScorePairs
 from converters.gates.views import Views
 from converters.gates.watch import Watch
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import Backend
+from edge_pose.config import MIN_KEYPOINT_SCORE
 from edge_pose.manifest import Gate
 from edge_pose.preprocess import apply_affine, invert_affine
 from edge_pose.types import FloatArray
@@ -51,36 +57,48 @@ class TopDownYardstick:
         self.dataset, self.persons, self.checkpoint = dataset, persons, checkpoint
         size = checkpoint.spec.size
         self.views = Views([(p.image, p.region(size)) for p in persons], size)
-        self.expected = self._keypoints(checkpoint)
+        self.expected, self.scores = self._look(checkpoint)
         check_sound(checkpoint)
         self.before = self._score(self.expected)
 
     def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
         """See Yardstick."""
         watch = Watch(ArtifactPredictor(artifact, backend))
-        found = self._keypoints(watch)
+        found, scores = self._look(watch)
         drift_px = np.linalg.norm(found - self.expected, axis=2).astype(np.float32)
         stride = self.checkpoint.stride
         names = self.checkpoint.keypoints.keypoints
+        near = within(drift_px, stride)
         comparison = Comparison(
             dataset=self.dataset,
             n_persons=len(self.persons),
             before=self.before,
             after=self._score(found),
             drift_px=drift_px.ravel(),
-            agreement=float(within(drift_px, stride).mean()),
+            agreement=float(near.mean()),
+            scores=ScorePairs(self.scores.ravel(), scores.ravel(), MIN_KEYPOINT_SCORE),
             stride=stride,
             data_sha256=joined_hash(data_hash(self.persons), self.views.sha256),
             per_joint={name: drift_px[:, i] for i, name in enumerate(names)},
+            joint_agreement=dict(zip(names, near.mean(axis=0).tolist(), strict=True)),
+            maps=self._compare_maps(watch),
         )
         return judge(comparison, self.checkpoint, watch, limits)
 
-    def _keypoints(self, network: Watch) -> FloatArray:
-        """Return (N, K, 2) input px."""
+    def _look(self, network: Watch) -> tuple[FloatArray, FloatArray]:
+        """Return (N, K, 2) input px and (N, K) scores."""
         views = (view.image for view in self.views)
-        return np.concatenate(
-            [predict_crops(network, crops, flip_test=False)[0] for crops in _batches(views)]
-        )
+        batches = [predict_crops(network, crops, flip_test=False) for crops in _batches(views)]
+        points, scores = zip(*batches, strict=True)
+        return np.concatenate(points), np.concatenate(scores)
+
+    def _compare_maps(self, artifact: Watch) -> Likeness | None:
+        """Compare the last outputs; there is nothing to compare where the graph decodes."""
+        expected = [outputs[-1:] for outputs in self.checkpoint.kept]
+        found = [outputs[-1:] for outputs in artifact.kept]
+        if found[0][0].ndim != expected[0][0].ndim:
+            return None
+        return compare_maps(expected, found)
 
     def _score(self, keypoints: FloatArray) -> Score:
         source = np.stack(

@@ -1,4 +1,4 @@
-"""A network that is watched while it runs: what range its outputs have, and if they are numbers."""
+"""A network that is watched while it runs: what its outputs are, and if they are numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 from edge_pose.types import FloatArray
 from training.predictors import Network, Tensor
 
+KEPT_MAPS = 32  # pictures whose maps are kept to be compared
+
 
 class Watch:
     """Hands outputs on with 0 in the place of what is no number; see training.predictors.Network.
@@ -19,6 +21,7 @@ class Watch:
         high: largest output so far.
         inputs: pictures seen so far.
         broken: of these, pictures with outputs that are no numbers.
+        kept: outputs of the first pictures, per picture (C, h, w) each.
     """
 
     def __init__(self, network: Network) -> None:
@@ -29,6 +32,7 @@ class Watch:
         self.heatmap_kind, self.keypoints = network.heatmap_kind, network.keypoints
         self.low, self.high = math.inf, -math.inf
         self.inputs = self.broken = 0
+        self.kept: list[tuple[FloatArray, ...]] = []
 
     def maps(self, tensor: Tensor) -> list[FloatArray]:
         """Run a batch."""
@@ -44,6 +48,8 @@ class Watch:
         for output in cleaned:
             self.low = min(self.low, float(output.min()))
             self.high = max(self.high, float(output.max()))
+        room = min(KEPT_MAPS - len(self.kept), len(tensor))
+        self.kept += [tuple(output[i] for output in cleaned) for i in range(room)]
         return cleaned
 
     def heatmaps(self, tensor: Tensor) -> FloatArray:

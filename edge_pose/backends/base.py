@@ -42,11 +42,19 @@ class BackendOptions:
         Raises:
             BackendError: `strict` is set.
         """
+        self.warn(runtime, reason, "the CPU")
+        return CPU
+
+    def warn(self, runtime: str, reason: str, instead: str) -> None:
+        """Tell that a device cannot be used and what is run on instead.
+
+        Raises:
+            BackendError: `strict` is set.
+        """
         message = f"{runtime}: {self.device} cannot be used: {reason}"
         if self.strict:
-            raise BackendError(f"{message}; leave out --strict to run on the CPU instead")
-        logger.warning("%s; running on the CPU instead", message)
-        return CPU
+            raise BackendError(f"{message}; leave out --strict to run on {instead} instead")
+        logger.warning("%s; running on %s instead", message, instead)
 
     def cache_folder(self) -> Path | None:
         """Return `cache` after creating it, or None where it cannot be written: a run goes on."""

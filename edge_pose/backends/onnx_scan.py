@@ -27,6 +27,7 @@ CHILDREN: dict[str, dict[int, str]] = {
 TENSOR_NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 MAX_DEPTH = 32
+TAG_BITS, VALUE_BITS = 32, 64
 
 Field = tuple[int, int, memoryview]
 """Number, varint value and bytes; of the last two one is empty."""
@@ -88,11 +89,17 @@ def _text(content: memoryview) -> str:
 
 
 def _fields(message: memoryview) -> Iterator[Field]:
-    """Split a message into its fields."""
+    """Split a message into its fields.
+
+    Whatever parsers may read in two ways is refused: some drop a tag's bits above the 32nd, and so
+    see a tensor in what looks like an unknown field.
+    """
     position = 0
     while position < len(message):
         tag, position = _varint(message, position)
         number, wire = tag >> 3, tag & 7
+        if number == 0 or tag >> TAG_BITS:
+            raise ValueError(f"tag {tag}")
         value, content = 0, message[:0]
         if wire == VARINT:
             value, position = _varint(message, position)
@@ -110,12 +117,14 @@ def _fields(message: memoryview) -> Iterator[Field]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return a number and where it ends."""
+    """Return a number and where it ends; it must be spelled in as few bytes as can be."""
     value = 0
-    for shift in range(0, 70, 7):
+    for shift in range(0, VALUE_BITS, 7):
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
+            if (shift and not byte) or value >> VALUE_BITS:
+                raise ValueError("a number with bytes that say nothing, or too many")
             return value, position
     raise ValueError("a number without end")

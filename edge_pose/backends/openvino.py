@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import CPU, BackendOptions
 from edge_pose.backends.onnx_scan import refuse_external_data
-from edge_pose.backends.openvino_devices import members, present, properties
+from edge_pose.backends.openvino_devices import check_running, members, present, properties
 from edge_pose.errors import BackendError
 from edge_pose.manifest import InputTensor, Manifest
 from edge_pose.types import FloatArray
@@ -134,8 +134,9 @@ def _compile(
             # It is there, but its driver or this model is not up to it.
             device = options.cpu_instead("openvino", one_line(error, version))
         else:
-            running = compiled.get_property("EXECUTION_DEVICES")
-            return compiled, ", ".join(name.strip("()") for name in running)
+            running = [name.strip("()") for name in compiled.get_property("EXECUTION_DEVICES")]
+            check_running(device, running, options)
+            return compiled, ", ".join(running)
 
 
 def one_line(error: Exception, version: str) -> str:

@@ -2,7 +2,8 @@
 
     CPU   GPU   GPU.1   NPU   AUTO   AUTO:NPU,CPU   HETERO:GPU,CPU
 
-AUTO takes the first device of its list that is there, HETERO spreads one model over all of its own.
+AUTO takes the first device of its list that is there and able, HETERO spreads one model over all
+of its own.
 """
 
 from __future__ import annotations
@@ -51,24 +52,52 @@ def present(device: str, options: BackendOptions, available: Sequence[str]) -> s
         available: what OpenVINO finds here, such as CPU, GPU.0, GPU.1.
 
     Raises:
-        BackendError: it is not there, and the options are strict.
+        BackendError: it, or the first of AUTO's list, is not there, and the options are strict.
     """
     wished = members(device)
     missing = [name for name in wished if not _is_there(name, available)]
     if not missing:
         return device
-    if device.startswith(AUTO) and len(missing) < len(wished):
-        # OpenVINO would do the same, but fails where a driver of what is missing is missing, too.
-        return f"{AUTO}:{','.join(name for name in wished if name not in missing)}"
     plural = "are" if len(missing) > 1 else "is"
     here = ", ".join(available)
     reason = f"{', '.join(missing)} {plural} not there, OpenVINO finds only {here}"
-    return options.cpu_instead(NAME, reason)
+    left = [name for name in wished if name not in missing]
+    if not (device.startswith(AUTO) and left):
+        return options.cpu_instead(NAME, reason)
+    if wished[0] in missing:  # what is missing further behind would not have been taken
+        if left == [CPU]:
+            return options.cpu_instead(NAME, reason)
+        options.warn(NAME, reason, left[0])
+    # OpenVINO would do the same, but fails where a driver of what is missing is missing, too.
+    return f"{AUTO}:{','.join(left)}"
 
 
 def _is_there(name: str, available: Sequence[str]) -> bool:
     """GPU is the first one, whatever its number."""
     return name in available or any(found.startswith(f"{name}.") for found in available)
+
+
+def check_running(device: str, running: Sequence[str], options: BackendOptions) -> None:
+    """Tell where AUTO passed over the first device of its list: its driver may be missing.
+
+    Args:
+        device: what the model was compiled for.
+        running: what it runs on.
+        options: say whether that will do.
+
+    Raises:
+        BackendError: the options are strict.
+    """
+    if not device.startswith(f"{AUTO}:"):
+        return
+    first = members(device)[0]
+    # Of the only GPU OpenVINO says now GPU, now GPU.0.
+    if _kind(first) not in map(_kind, running):
+        options.warn(NAME, f"OpenVINO passed over {first}", ", ".join(running))
+
+
+def _kind(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def properties(device: str, threads: int, available: Sequence[str]) -> dict[str, Any]:

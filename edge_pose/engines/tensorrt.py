@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,7 @@ from edge_pose.engines.base import EngineRequest
 from edge_pose.errors import BackendError
 
 MIB = 2**20
+_VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")  # "8.2", "8.5.2.2", "10.0.0b6"
 
 
 def open_builder() -> TensorRtBuilder:
@@ -31,13 +33,20 @@ class TensorRtBuilder:
 
     Args:
         tensorrt: the package.
+
+    Raises:
+        BackendError: it does not tell its version.
     """
 
     name = "tensorrt"
 
     def __init__(self, tensorrt: Any) -> None:  # noqa: ANN401 - its package ships no types
         self._trt = tensorrt
-        major, minor, patch = (int(part) for part in tensorrt.__version__.split(".")[:3])
+        told = getattr(tensorrt, "__version__", None)
+        found = _VERSION.match(str(told))
+        if found is None:
+            raise BackendError(f"tensorrt: says that its version is {told!r}, expected as 8.5.2")
+        major, minor, patch = (int(part or 0) for part in found.groups())
         # As TensorRT counts: 8.5.2 is 8502, 10.3.0 is 100300.
         thousands = 10_000 if major >= 10 else 1000
         self.version = str(major * thousands + minor * 100 + patch)

@@ -20,7 +20,7 @@ class Accuracy:
         relative: largest error as a fraction of the reading; None where nobody states it.
         offset_w: largest error at no load, W.
         resolution_w: step between two readings that differ, W.
-        update_s: time between two new values of the sensor, seconds.
+        update_s: longest time between two new values of the sensor, seconds.
     """
 
     relative: float | None = None
@@ -40,6 +40,7 @@ class PowerMeter(Protocol):
         accuracy: of one reading.
         averages: True where a reading is the mean since the previous one, False where it is the
             power of the moment.
+        min_window_s: shortest time that such a mean is worth something for; `read_w` waits for it.
         rails_w: W of each part at the latest reading, where the meter tells them apart. They need
             not add up to the total: one may be a part of another.
         counted_j: J since the meter was opened, as of the latest reading; None where it does not
@@ -53,6 +54,7 @@ class PowerMeter(Protocol):
     scope: Scope = "board"
     accuracy: Accuracy = Accuracy()
     averages: bool = False
+    min_window_s: float = 0.0
     rails_w: Mapping[str, float] = MappingProxyType({})
     counted_j: float | None = None
     throttled: tuple[str, ...] = ()
@@ -64,6 +66,14 @@ class PowerMeter(Protocol):
             PowerError: the meter vanished.
         """
         ...
+
+    def read_at_once_w(self) -> float:
+        """Return the same without waiting, for the end of a run: what follows is not part of it.
+
+        Raises:
+            PowerError: the meter vanished.
+        """
+        return self.read_w()
 
     def close(self) -> None:
         """Release the meter; nothing to do where every reading opens and closes its files."""

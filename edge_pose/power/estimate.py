@@ -16,8 +16,6 @@ from edge_pose.errors import PowerError
 from edge_pose.power.base import PowerMeter, PowerSource
 from edge_pose.profile import DeviceProfile
 
-# /proc/stat counts in steps of 10 ms: shorter windows say nothing.
-MIN_WINDOW_S = 0.1
 # Columns of the first line of /proc/stat, proc(5); guest time is contained in user time.
 COLUMNS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
 NOT_BUSY = ("idle", "iowait", "steal")
@@ -39,6 +37,7 @@ class EstimateMeter(PowerMeter):
     name = "estimate"
     source: PowerSource = "estimated"
     averages = True
+    min_window_s = 0.1  # /proc/stat counts in steps of 10 ms: shorter windows say nothing
 
     def __init__(
         self,
@@ -60,6 +59,7 @@ class EstimateMeter(PowerMeter):
         self.detail = f"from {what}: {idle_w:g} W idle to {max_w:g} W busy ({where})"
         self._counters = self._read()
         self._since_s = clock()
+        self._use = 0.0
 
     def read_w(self) -> float:
         """Return the estimated mean power in W since the previous call; waits for 0.1 s to pass.
@@ -68,15 +68,24 @@ class EstimateMeter(PowerMeter):
             PowerError: /proc/stat vanished.
         """
         elapsed_s = self._clock() - self._since_s
-        if elapsed_s < MIN_WINDOW_S:
-            self._sleep(MIN_WINDOW_S - elapsed_s)
+        if elapsed_s < self.min_window_s:
+            self._sleep(self.min_window_s - elapsed_s)
+        return self.read_at_once_w()
+
+    def read_at_once_w(self) -> float:
+        """Return the same without waiting; the previous reading where no tick has passed since.
+
+        Raises:
+            PowerError: /proc/stat vanished.
+        """
         busy, total = self._read()
         self._since_s = self._clock()
         old_busy, old_total = self._counters
         self._counters = busy, total
-        # The counters of /proc/stat can step back a little (iowait), hence the limits.
-        use = (busy - old_busy) / (total - old_total) if total > old_total else 0.0
-        return self._idle_w + (self._max_w - self._idle_w) * min(max(use, 0.0), 1.0)
+        if total > old_total:
+            # The counters of /proc/stat can step back a little (iowait), hence the limits.
+            self._use = min(max((busy - old_busy) / (total - old_total), 0.0), 1.0)
+        return self._idle_w + (self._max_w - self._idle_w) * self._use
 
     def _read(self) -> tuple[float, float]:
         """Return (busy, total) processor time, in any unit."""

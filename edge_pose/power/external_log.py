@@ -8,12 +8,15 @@ or RFC 3339. Empty lines, lines that begin with #, and one line of headings are 
 from __future__ import annotations
 
 import bisect
+import itertools
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
 from edge_pose.errors import PowerError
+from edge_pose.power.base import Accuracy
 from edge_pose.power.integral import Integral
 from edge_pose.power.power_summary import PowerSummary
 
@@ -51,7 +54,18 @@ class PowerLog:
         for index in range(first, bisect.bisect_left(self.times_s, end_s)):
             integral.add(self.times_s[index], self.watts[index])
         integral.add(end_s, self._at(end_s))
-        return PowerSummary.of(integral, meter="file", detail=f"log {self.name}", scope="wall")
+        return PowerSummary.of(
+            integral,
+            meter="file",
+            detail=f"log {self.name}",
+            scope="wall",
+            accuracy=Accuracy(update_s=self._spacing_s()),
+        )
+
+    def _spacing_s(self) -> float:
+        """Return the usual time between two readings; rounded, for clocks count in steps."""
+        gaps_s = (after - before for before, after in itertools.pairwise(self.times_s))
+        return round(statistics.median(gaps_s), 3)
 
     def _at(self, time_s: float) -> float:
         index = max(bisect.bisect_left(self.times_s, time_s), 1)

@@ -31,17 +31,22 @@ class Feed:
         self._watts = 0.0
         self._problem = ""
         self._failed = False
-        self.longest_gap_s = 0.0
-        """Longest time between two readings so far."""
+        self._longest_gap_s: float | None = None
 
     def put(self, watts: float) -> None:
         """Take a reading that has just arrived."""
         with self._changed:
             now_s = self._clock()
             if self._at_s is not None:
-                self.longest_gap_s = max(self.longest_gap_s, now_s - self._at_s)
+                self._longest_gap_s = max(self._longest_gap_s or 0.0, now_s - self._at_s)
             self._at_s, self._watts, self._problem = now_s, watts, ""
             self._changed.notify_all()
+
+    @property
+    def update_s(self) -> float:
+        """Longest time between two readings so far; after one alone, what it may be at most."""
+        with self._changed:
+            return self._stale_s if self._longest_gap_s is None else self._longest_gap_s
 
     def note(self, problem: str) -> None:
         """Remember why there may be no reading: shown with the next error."""

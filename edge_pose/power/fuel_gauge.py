@@ -2,7 +2,8 @@
 
 Linux documentation: Documentation/ABI/testing/sysfs-class-power (power_now in µW; current_now in
 µA, negative while discharging with some drivers; voltage_now in µV; scope "Device" is a mouse or
-the like).
+the like). How old its values may be: drivers/power/supply/bq27xxx_battery.c asks the gauge again
+after 5 s, drivers/acpi/battery.c after 1 s (cache_time).
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_pose.errors import PowerError
-from edge_pose.power.base import PowerMeter, Scope
+from edge_pose.power.base import Accuracy, PowerMeter, Scope
 from edge_pose.power.sysfs import read_int, read_text
 from edge_pose.profile import DeviceProfile
 
 SUPPLIES = "sys/class/power_supply"
+UPDATE_S = 5.0  # the slower one of the two drivers
 
 
 class FuelGaugeMeter(PowerMeter):
@@ -32,6 +34,7 @@ class FuelGaugeMeter(PowerMeter):
 
     name = "fuel_gauge"
     scope: Scope = "battery"
+    accuracy = Accuracy(update_s=UPDATE_S)
 
     def __init__(self, root: Path = Path("/")) -> None:
         folder = root / SUPPLIES

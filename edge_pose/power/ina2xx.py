@@ -181,13 +181,22 @@ def open_ina219(profile: DeviceProfile, root: Path, options: str = "") -> Ina219
         UsageError: the options have another form.
     """
     bus, address, shunt = _parse("ina219", options, most=3)
-    return Ina219Meter(_open_bus("ina219", root, bus), address, shunt)
+    return _on(_open_bus("ina219", root, bus), lambda on: Ina219Meter(on, address, shunt))
 
 
 def open_ina260(profile: DeviceProfile, root: Path, options: str = "") -> Ina260Meter:  # noqa: ARG001 - common signature
     """Return the meter; options are BUS,ADDRESS, for example "1,0x40". Raises as open_ina219."""
     bus, address, _ = _parse("ina260", options, most=2)
-    return Ina260Meter(_open_bus("ina260", root, bus), address)
+    return _on(_open_bus("ina260", root, bus), lambda on: Ina260Meter(on, address))
+
+
+def _on(bus: Bus, meter: Callable[[Bus], T]) -> T:
+    """Return a meter on a bus, which is closed where there is none."""
+    try:
+        return meter(bus)
+    except BaseException:
+        bus.close()
+        raise
 
 
 def _parse(name: str, options: str, most: int) -> tuple[int, int, float]:

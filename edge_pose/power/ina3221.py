@@ -57,7 +57,8 @@ class Ina3221Meter(PowerMeter):
         rails: labels whose sum is the total; empty for what the labels say.
 
     Raises:
-        PowerError: there is no such sensor, or it has not all of these rails.
+        PowerError: there is no such sensor, it has not all of these rails, or one of them is a
+            part of another one.
     """
 
     name = "ina3221"
@@ -102,10 +103,28 @@ def _total(found: Mapping[str, _Rail], rails: tuple[str, ...]) -> tuple[str, ...
         raise PowerError(
             f"ina3221: rail {missing[0]} of the profile is not there (found: {', '.join(found)})"
         )
+    _refuse_twice(rails)
     for label in TOTALS:
         if not rails and label in found:
             return (label,)
     return rails or tuple(label for label in found if PART_OF.get(label) not in found)
+
+
+def _refuse_twice(rails: tuple[str, ...]) -> None:
+    for label in rails:
+        total = next((other for other in TOTALS if other in rails and len(rails) > 1), None)
+        whole = PART_OF.get(label)
+        if label == total:
+            continue
+        if rails.count(label) > 1:
+            problem = f"rail {label} twice"
+        elif total is not None:
+            problem = f"rail {label} beside {total}, which holds it"
+        elif whole in rails:
+            problem = f"rail {label} beside {whole}, which holds it"
+        else:
+            continue
+        raise PowerError(f"ina3221: the profile counts {problem}: leave one out of [power] rails")
 
 
 def _hwmon_rails(root: Path) -> Iterable[_Rail]:

@@ -36,7 +36,13 @@ class Integral:
     _squares: float = 0.0  # of the differences between neighbours, W²
 
     def add(
-        self, time_s: float, power_w: float, *, mean: bool = False, step_j: float | None = None
+        self,
+        time_s: float,
+        power_w: float,
+        *,
+        mean: bool = False,
+        step_j: float | None = None,
+        brief: bool = False,
     ) -> None:
         """Add a reading.
 
@@ -46,6 +52,7 @@ class Integral:
             mean: it is the mean since the previous reading instead.
             step_j: J since the previous reading where the sensor counts them; they are taken as
                 they are.
+            brief: the mean of a time too short for it to be one of the extremes.
         """
         self.inside = mean
         if self.samples == 0:
@@ -55,7 +62,8 @@ class Integral:
             self.energy_j += level_w * (time_s - self.last_s) if step_j is None else step_j
         if self.samples > 1 or (self.samples == 1 and not mean):
             self._squares += (power_w - self.last_w) ** 2
-        if self.samples > 0 or not mean:  # a first mean is of the time before the start
+        # A first mean is of the time before the start.
+        if (self.samples > 0 or not mean) and not brief:
             self.min_w, self.max_w = min(self.min_w, power_w), max(self.max_w, power_w)
         self.last_s, self.last_w = time_s, power_w
         self.samples += 1
@@ -70,8 +78,10 @@ class Integral:
         """Mean power over `duration_s`; the last reading where that is 0."""
         return self.energy_j / self.duration_s if self.duration_s > 0 else self.last_w
 
-    def uncertainty_w(self, accuracy: Accuracy) -> float:
-        """Return the expanded uncertainty of `mean_w` in W (95 %).
+    def uncertainty_w(self, accuracy: Accuracy) -> float | None:
+        """Return the expanded uncertainty of `mean_w` in W (95 %); None where it is not known.
+
+        It is not within one update of the sensor: all readings may be one and the same.
 
         It is twice the root of the sum of the squares of
 
@@ -85,18 +95,20 @@ class Integral:
         n is the number of readings that can differ: T/update + 1 at most.
         """
         mean_w, duration_s = abs(self.mean_w), self.duration_s
+        if duration_s < accuracy.update_s:
+            return None
         steps = float(max(self.samples - 1, 1))
         if accuracy.update_s > 0:
-            steps = min(steps, max(duration_s / accuracy.update_s, 1.0))
+            steps = min(steps, duration_s / accuracy.update_s)
         spread_w = math.sqrt(self._squares / (2.0 * steps))
         sampling_w = 0.0 if self.inside else spread_w / math.sqrt(steps + 1.0)
         at_ends_w = mean_w if self.inside else spread_w
-        share = min(accuracy.update_s / duration_s, 1.0) if duration_s > 0 else 1.0
+        share = accuracy.update_s / duration_s if duration_s > 0 else 0.0
         parts = (
             (accuracy.relative or 0.0) * mean_w / math.sqrt(3.0),
             accuracy.offset_w / math.sqrt(3.0),
             accuracy.resolution_w / math.sqrt(12.0),
             sampling_w,
-            at_ends_w * share * math.sqrt(2.0 / 12.0) if accuracy.update_s > 0 else 0.0,
+            at_ends_w * share * math.sqrt(2.0 / 12.0),
         )
         return COVERAGE * math.hypot(*parts)

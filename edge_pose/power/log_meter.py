@@ -8,7 +8,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from edge_pose.errors import PowerError, UsageError
-from edge_pose.power.base import PowerMeter, Scope
+from edge_pose.power.base import Accuracy, PowerMeter, Scope
 from edge_pose.power.external_log import parse_line
 from edge_pose.power.feed import Feed
 from edge_pose.power.options import split_options
@@ -19,7 +19,9 @@ POLL_S = 0.05
 
 
 class LogMeter(PowerMeter):
-    """Follows the end of a file; the times in it are not used, so clocks need not agree.
+    """Follows the end of a file.
+
+    Of the times in it only the distances are used, so clocks need not agree.
 
     Args:
         file: see external_log for the forms of its lines.
@@ -44,6 +46,9 @@ class LogMeter(PowerMeter):
     ) -> None:
         self._path = file
         self._feed = Feed(f"file: {file}", stale_s, clock)
+        self._stale_s = stale_s
+        self._written_s: float | None = None
+        self._spacing_s = 0.0
         self._half = b""
         self.detail = f"log {file.name} as it grows"
         self._file = self._open()
@@ -58,6 +63,11 @@ class LogMeter(PowerMeter):
             if isinstance(error, OSError):
                 raise PowerError(f"file: {file}: cannot be read: {error.strerror}") from None
             raise PowerError(f"{error}: is the logger running?") from None
+
+    @property
+    def accuracy(self) -> Accuracy:  # type: ignore[override]  # it grows with what was seen
+        """The longest distance of two lines so far; before there is one, what it may be at most."""
+        return Accuracy(update_s=min(self._spacing_s or self._stale_s, self._stale_s))
 
     def read_w(self) -> float:
         """Return the newest reading in W.
@@ -86,10 +96,14 @@ class LogMeter(PowerMeter):
         if self._path.stat().st_size < self._file.tell():
             raise PowerError(f"file: {self._path}: became shorter: the logger began anew")
         *lines, self._half = (self._half + self._file.read()).split(b"\n")
-        watts = [reading[1] for line in lines if (reading := self._parse(line)) is not None]
-        if watts:
-            self._feed.put(watts[-1])
-        return bool(watts)
+        readings = [reading for line in lines if (reading := self._parse(line)) is not None]
+        for written_s, _ in readings:
+            if self._written_s is not None:  # 0 or less: the logger's clock was set back
+                self._spacing_s = max(self._spacing_s, written_s - self._written_s)
+            self._written_s = written_s
+        if readings:
+            self._feed.put(readings[-1][1])
+        return bool(readings)
 
     def _parse(self, line: bytes) -> tuple[float, float] | None:
         try:
@@ -105,7 +119,18 @@ def open_log(profile: DeviceProfile, root: Path, options: str = "") -> LogMeter:
         PowerError: see LogMeter.
         UsageError: the options have another form.
     """
+    file, stale_s = parse_options(options)
+    return LogMeter(file, STALE_S if stale_s is None else stale_s)
+
+
+def parse_options(options: str) -> tuple[Path, float | None]:
+    """Return (file, stale_s where it is said) of FILE[,stale_s=10].
+
+    Raises:
+        UsageError: the options have another form.
+    """
     given = split_options("file", options, ("stale_s",))
     if given.first.endswith("/"):
         raise UsageError(f"file:{options}: expected a file, not a folder")
-    return LogMeter(Path(given.first), given.seconds("stale_s", STALE_S))
+    stale_s = given.seconds("stale_s", STALE_S) if "stale_s" in given.settings else None
+    return Path(given.first), stale_s

@@ -18,8 +18,6 @@ from edge_pose.errors import PowerError, UsageError
 from edge_pose.power.base import Accuracy, PowerMeter, Scope
 from edge_pose.profile import DeviceProfile
 
-# The counter steps several times a second; a window of one step says nothing.
-MIN_WINDOW_S = 0.2
 # NVML API reference, "nvmlClocksEventReasons": those that hold the clock below what was asked for.
 REASONS = {0x04: "power cap", 0x08: "hardware slowdown", 0x20: "software thermal"}
 REASONS |= {0x40: "hardware thermal", 0x80: "power brake"}
@@ -47,6 +45,7 @@ class NvmlMeter(PowerMeter):
 
     name = "nvml"
     scope: Scope = "gpu"
+    min_window_s = 0.2  # the counter steps several times a second: one step says nothing
 
     def __init__(
         self,
@@ -77,6 +76,17 @@ class NvmlMeter(PowerMeter):
 
     def read_w(self) -> float:
         """Return the mean W since the previous call, or of this moment before Volta.
+
+        Raises:
+            PowerError: a GPU fell off the bus.
+        """
+        elapsed_s = self._clock() - self._since_s
+        if self.averages and elapsed_s < self.min_window_s:
+            self._sleep(self.min_window_s - elapsed_s)
+        return self.read_at_once_w()
+
+    def read_at_once_w(self) -> float:
+        """Return the same without waiting; the counter may be one step old.
 
         Raises:
             PowerError: a GPU fell off the bus.
@@ -114,9 +124,6 @@ class NvmlMeter(PowerMeter):
             raise PowerError(f"nvml: {error}") from None
 
     def _mean_w(self) -> float:
-        elapsed_s = self._clock() - self._since_s
-        if elapsed_s < MIN_WINDOW_S:
-            self._sleep(MIN_WINDOW_S - elapsed_s)
         steps_mj = {}
         for gpu in self._gpus:
             now_mj = self._ask(self._library.nvmlDeviceGetTotalEnergyConsumption, gpu.handle)

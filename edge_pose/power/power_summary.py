@@ -26,7 +26,8 @@ class PowerSummary:
         scope: what is in the figure: wall, battery, board, package or gpu.
         min_w: smallest reading, W.
         max_w: largest reading, W.
-        uncertainty_w: of `mean_w`, ± W at 95 %, see Integral; None for an estimate.
+        uncertainty_w: of `mean_w`, ± W at 95 %, see Integral; None for an estimate, and where the run
+            was shorter than one update of the sensor.
         sensor_known: True where the sensor's own error is in `uncertainty_w`; nobody states it for
             many sensors, and then only the sampling is.
         rails_w: mean W of each part that the meter tells apart.
@@ -86,6 +87,7 @@ class PowerSummary:
         accuracy = accuracy or Accuracy()
         measured = source == "measured"
         seen = integral.max_w >= integral.min_w
+        uncertainty_w = integral.uncertainty_w(accuracy) if measured else None
         return cls(
             mean_w=integral.mean_w,
             energy_j=integral.energy_j,
@@ -95,9 +97,9 @@ class PowerSummary:
             source=source,
             detail=detail,
             scope=scope,
-            min_w=integral.min_w if seen else integral.last_w,
-            max_w=integral.max_w if seen else integral.last_w,
-            uncertainty_w=integral.uncertainty_w(accuracy) if measured else None,
-            sensor_known=measured and accuracy.relative is not None,
+            min_w=integral.min_w if seen else integral.mean_w,
+            max_w=integral.max_w if seen else integral.mean_w,
+            uncertainty_w=uncertainty_w,
+            sensor_known=uncertainty_w is not None and accuracy.relative is not None,
             **more,
         )

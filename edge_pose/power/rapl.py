@@ -7,6 +7,7 @@ has the same files, without `dram` and `psys`.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,9 +19,8 @@ from edge_pose.power.sysfs import read_int, read_text
 from edge_pose.profile import DeviceProfile
 
 POWERCAP = "sys/class/powercap"
-# The counters advance about every millisecond: short windows say nothing. Only root may read them
-# by default, since they leak secrets (PLATYPUS, CVE-2020-8694).
-MIN_WINDOW_S = 0.02
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class RaplMeter(PowerMeter):
 
     Only domains named package-* are added up. `core` and `uncore` are in the package already, and
     psys, the whole platform where its maker wired it up, holds the package. `dram` is beside the
-    package on servers; it shows among the rails.
+    package on servers; it shows among the rails, where it can be read.
 
     Args:
         root: root of the file system.
@@ -54,13 +54,15 @@ class RaplMeter(PowerMeter):
         sleep: waits until a window is long enough.
 
     Raises:
-        PowerError: there is no RAPL, or this user may not read it.
+        PowerError: there is no RAPL, or this user may not read it: only root may by default, since
+            it leaks secrets (PLATYPUS, CVE-2020-8694).
     """
 
     name = "rapl"
     scope: Scope = "package"
     accuracy = Accuracy(update_s=0.001)  # Intel SDM 3B, "RAPL Interfaces"; its error is not stated
     averages = True
+    min_window_s = 0.02  # the counters advance about every millisecond
     counted_j: float | None = 0.0
 
     def __init__(
@@ -83,12 +85,21 @@ class RaplMeter(PowerMeter):
         """Return the mean power in W since the previous call, waiting until that is 20 ms ago.
 
         Raises:
-            PowerError: a counter vanished.
+            PowerError: a package's counter vanished.
         """
         elapsed_s = self._clock() - self._since_s
-        if elapsed_s < MIN_WINDOW_S:
-            self._sleep(MIN_WINDOW_S - elapsed_s)
-        steps_uj = {domain.name: domain.advance_uj() for domain in (*self._packages, *self._parts)}
+        if elapsed_s < self.min_window_s:
+            self._sleep(self.min_window_s - elapsed_s)
+        return self.read_at_once_w()
+
+    def read_at_once_w(self) -> float:
+        """Return the same without waiting.
+
+        Raises:
+            PowerError: a package's counter vanished.
+        """
+        steps_uj = {domain.name: domain.advance_uj() for domain in self._packages}
+        steps_uj |= self._advance_parts()
         now_s, since_s = self._clock(), self._since_s
         self._since_s = now_s
         window_s = max(now_s - since_s, 1e-6)
@@ -98,6 +109,17 @@ class RaplMeter(PowerMeter):
         self.rails_w = {name: uj * 1e-6 / window_s for name, uj in steps_uj.items()}
         return step_uj * 1e-6 / window_s
 
+    def _advance_parts(self) -> dict[str, int]:
+        """Return the µJ of each part; one that vanished is a part no more."""
+        steps_uj = {}
+        for domain in list(self._parts):
+            try:
+                steps_uj[domain.name] = domain.advance_uj()
+            except PowerError as error:
+                logger.warning("%s is shown no more: %s", domain.name, error)
+                self._parts.remove(domain)
+        return steps_uj
+
 
 def open_rapl(profile: DeviceProfile, root: Path, options: str = "") -> RaplMeter:  # noqa: ARG001 - common signature
     """Return the meter; see RaplMeter."""
@@ -105,22 +127,34 @@ def open_rapl(profile: DeviceProfile, root: Path, options: str = "") -> RaplMete
 
 
 def _domains(powercap: Path) -> tuple[list[_Domain], list[_Domain]]:
-    """Return (packages, their parts), each once: its MSR counter before the same one by MMIO."""
+    """Return (packages, their parts), each once: its MSR counter before the same one by MMIO.
+
+    Raises:
+        PowerError: there is no package, or one that no counter can be read of.
+    """
     folders = sorted(powercap.glob("intel-rapl*:*"), key=lambda path: ("mmio" in path.name, path))
     packages: dict[str, _Domain] = {}
     parts: dict[str, _Domain] = {}
+    refused: dict[str, PowerError] = {}
     for folder in folders:
-        name = read_text("rapl", folder / "name")
-        parent = folder.name.rpartition(":")[0]
+        name = _name(folder)
+        parent = _name(powercap / folder.name.rpartition(":")[0])
         if name.startswith("package-"):
             found = packages
-        elif folder.name.count(":") == 2 and (powercap / parent / "name").is_file():
-            found, name = parts, f"{read_text('rapl', powercap / parent / 'name')} {name}"
+        elif folder.name.count(":") == 2 and parent:
+            found, name = parts, f"{parent} {name}"
         else:
             continue
         if name not in found:
-            range_uj = _number(folder / "max_energy_range_uj")
-            found[name] = _Domain(name, folder, range_uj, _number(folder / "energy_uj"))
+            try:
+                range_uj = _number(folder / "max_energy_range_uj")
+                found[name] = _Domain(name, folder, range_uj, _number(folder / "energy_uj"))
+            except PowerError as error:
+                logger.debug("%s: %s", name, error)
+                refused.setdefault(name, error)
+    for name, error in refused.items():
+        if name.startswith("package-") and " " not in name and name not in packages:
+            raise error
     if not packages:
         raise PowerError(
             f"rapl: no package domain in {powercap}: no Intel or AMD processor, a virtual machine, "
@@ -129,9 +163,15 @@ def _domains(powercap: Path) -> tuple[list[_Domain], list[_Domain]]:
     return list(packages.values()), list(parts.values())
 
 
+def _name(domain: Path) -> str:
+    """Return a domain's name, which anybody may read; "" where it has none."""
+    return read_text("rapl", domain / "name") if (domain / "name").is_file() else ""
+
+
 def _number(file: Path) -> int:
+    domain = file.parent
     hint = (
         "run as root, or allow it until the next boot with "
-        f"`sudo chmod a+r {file.parent.parent}/intel-rapl:*/energy_uj`"
+        f"`sudo chmod a+r {domain.parent}/{domain.name.partition(':')[0]}:*/energy_uj`"
     )
     return read_int("rapl", file, if_denied=hint)

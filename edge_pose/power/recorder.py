@@ -26,7 +26,8 @@ class EnergyRecorder:
 
     Instantaneous readings are joined by straight lines (trapezoids). A meter whose `averages` is
     True gives the mean since its previous reading, and that is multiplied by the time; one that
-    counts energy is believed to the joule.
+    counts energy is believed to the joule. Leaving takes the last reading without waiting, so that
+    nothing of what follows is counted.
 
     Args:
         meter: read by one thread at a time, and left open.
@@ -38,7 +39,8 @@ class EnergyRecorder:
         keep_trace: remember every sample, for plots.
 
     Attributes:
-        trace: (seconds since the start, W) of each sample where `keep_trace`.
+        trace: (seconds since the start, W) of each sample where `keep_trace`; not of a last mean
+            over less than the meter's shortest window.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class EnergyRecorder:
         if not interval_s > 0:
             raise ValueError(f"interval_s: {interval_s}, must be above 0")
         self._meter = meter
-        self._interval_s = interval_s
+        # The thread never waits within a reading: that would last beyond the end of the run.
+        self._interval_s = max(interval_s, meter.min_window_s)
         self._clock = clock
         self._wall = wall
         self._read_state = read_state
@@ -97,21 +100,26 @@ class EnergyRecorder:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self.sample()
+        self._sample(at_end=True)
         if self._read_state is not None:
             self._after = self._read_state()
 
     def sample(self) -> None:
         """Read the meter now; the background thread does so every `interval_s`."""
+        self._sample()
+
+    def _sample(self, *, at_end: bool = False) -> None:
+        """Take a reading; whatever goes wrong with it loses the meter, not the run."""
         with self._lock:
             self._end_s = max(self._end_s, self._clock())
             if self._lost is not None:
                 return
             try:
-                self._take()
-            except PowerError as error:
-                self._lost = str(error)
-                logger.warning("power meter lost, no energy is counted from now on: %s", error)
+                self._take(at_end=at_end)
+            except Exception as error:  # noqa: BLE001 - of a library below; the thread would end
+                known = isinstance(error, PowerError)
+                self._lost = str(error) if known else f"{type(error).__name__}: {error}"
+                logger.warning("power meter lost, no energy is counted from now on: %s", self._lost)
                 return
             self._watch_wall_clock()
 
@@ -147,7 +155,7 @@ class EnergyRecorder:
                 lost=lost,
             )
 
-    def _take(self) -> None:
+    def _take(self, *, at_end: bool = False) -> None:
         """Read the meter and integrate.
 
         Raises:
@@ -155,7 +163,7 @@ class EnergyRecorder:
         """
         meter, total = self._meter, self._total
         before_s = self._clock()
-        power_w = meter.read_w()
+        power_w = meter.read_at_once_w() if at_end else meter.read_w()
         after_s = self._clock()
         # A mean ends with the reading; the power of a moment is somewhere within it.
         now_s = after_s if meter.averages else (before_s + after_s) / 2.0
@@ -164,12 +172,13 @@ class EnergyRecorder:
         step_j = None
         if meter.counted_j is not None:
             step_j, self._counted_j = meter.counted_j - self._counted_j, meter.counted_j
-        total.add(now_s, power_w, mean=meter.averages, step_j=step_j)
+        brief = at_end and meter.averages and now_s - total.last_s < meter.min_window_s
+        total.add(now_s, power_w, mean=meter.averages, step_j=step_j, brief=brief)
         self._end_s = max(self._end_s, now_s)
         for name, rail_w in meter.rails_w.items():
             self._rails.setdefault(name, Integral()).add(now_s, rail_w, mean=meter.averages)
         self._throttled.update(dict.fromkeys(meter.throttled))
-        if self._keep_trace:
+        if self._keep_trace and not brief:
             self.trace.append((now_s - total.start_s, power_w))
 
     def _watch_wall_clock(self) -> None:

@@ -52,7 +52,7 @@ class SmartPlugMeter(PowerMeter):
     @property
     def accuracy(self) -> Accuracy:  # type: ignore[override]  # it grows with what was seen
         """Makers state none that holds for all plugs; how often this one speaks is seen here."""
-        return Accuracy(update_s=self._feed.longest_gap_s)
+        return Accuracy(update_s=self._feed.update_s)
 
     def read_w(self) -> float:
         """Return what the plug said last, in W.

@@ -100,7 +100,8 @@ def plan() -> Callable[..., Plan]:
     """Return a function that makes a short plan."""
 
     def make(repeats: int = 1, **options: object) -> Plan:
-        values = {"idle_s": 0.0, "warm_up_frames": 0, "modes": ("offline",), **options}
+        base = {"idle_s": 0.0, "warm_up_frames": 0, "modes": ("offline",), "min_seconds": 0.0}
+        values = {**base, **options}
         return Plan(repeats=repeats, **values)  # type: ignore[arg-type]
 
     return make

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmarks.figures import fixed_rate_figures, histogram, mode_figures
+from benchmarks.figures import fixed_rate_figures, histogram, lost, mode_figures
 from benchmarks.passes import Pass
 from edge_pose.power import EnergyRecorder, PowerMeter, PowerSummary
 
@@ -56,6 +58,16 @@ def one_pass(frames: int = 160, idle_w: float | None = None, **options: object) 
         "trace": trace,
     }
     return Pass(**{**values, **options})  # type: ignore[arg-type]
+
+
+def test_a_lost_meter_is_what_the_summary_says_not_what_it_is_called() -> None:
+    power, _ = replay()
+    named = replace(power, detail="rail; LOST after all")
+    assert lost(named) is None
+    assert mode_figures([one_pass(power=named)], None).power.lost is None
+    gone = replace(named, lost="after 1.0 s of 4.0 s: rail is gone")
+    found = mode_figures([one_pass(), one_pass(power=gone)], None)
+    assert found.power.lost == "lost after 1.0 s of 4.0 s: rail is gone"
 
 
 def test_the_trace_integrates_as_by_hand() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from converters import cli
 from converters.calibration import draw_calibration
 from converters.data import ConversionData, open_data
+from converters.terminal import ALTERNATIVES, PACKAGES
 from edge_pose.types import Image
 from training.checkpoint import CheckpointInfo, save_checkpoint
 from training.registry import MODELS, get_model, register_model
@@ -128,8 +130,11 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Run]:
     """Run edge-pose-convert in this process; return exit code, stdout and stderr."""
+    loggers = [logging.getLogger(name) for name in (*PACKAGES, ALTERNATIVES)]
+    levels, root = [logger.level for logger in loggers], logging.getLogger()
+    before = list(root.handlers)
 
     def call(*args: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["edge-pose-convert", *map(str, args)])
@@ -138,4 +143,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> R
         out, err = capfd.readouterr()
         return int(caught.value.code or 0), out, err
 
-    return call
+    yield call
+    root.handlers[:] = [handler for handler in root.handlers if handler in before]
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)  # the program sets them for good

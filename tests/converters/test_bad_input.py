@@ -277,7 +277,13 @@ def test_a_disk_that_is_full(fresh: Path, plant: Plant, tmp_path: Path) -> None:
     assert names(tmp_path / "tmp", "edge_pose") == []
 
 
-def test_ctrl_c_while_it_measures(fresh: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "edge-pose-convert: interrupted"), (signal.SIGTERM, 143, None)],
+)
+def test_a_signal_while_it_measures(
+    fresh: Path, tmp_path: Path, number: int, code: int, said: str | None
+) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     arguments = ["--checkpoint", fresh, "--out", folder / "out", "--precision", "fp32"]
@@ -286,9 +292,12 @@ def test_ctrl_c_while_it_measures(fresh: Path, tmp_path: Path) -> None:
         for line in process.stderr:
             if line.startswith("measuring"):
                 break
-        process.send_signal(signal.SIGINT)
+        assert names(tmp_path / "tmp", "edge_pose") != []
+        process.send_signal(number)
         _, rest = process.communicate()
-    assert process.returncode == 130
-    assert last_line(rest, 130) == "edge-pose-convert: interrupted"
+    assert process.returncode == code
+    assert "Traceback" not in rest
+    if said is not None:
+        assert rest.splitlines()[-1] == said
     assert names(folder) == []
     assert names(tmp_path / "tmp", "edge_pose") == []

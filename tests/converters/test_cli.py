@@ -11,6 +11,7 @@ import click
 import pytest
 
 from converters import cli, ladder
+from converters.commands.convert import Request
 from converters.gates import LIMIT_POINTS
 from edge_pose.artifact import load_artifact
 from edge_pose.engines.calibration_cache import parse_cache
@@ -135,10 +136,89 @@ def test_failed_gate(run: Run, checkpoint: Path, tmp_path: Path) -> None:
     assert "gate failed" in last_line(err)
     assert json.loads(out)["error"] in last_line(err)
     assert [attempt["passed"] for attempt in json.loads(out)["attempts"]] == [False]
+    assert json.loads(out)["written"] == []
     assert not (tmp_path / "new").exists()
     code, out, _ = run(*strict, "--force")
     assert code == 0
     assert json.loads(out)["gate"]["passed"] is False
+
+
+def test_what_was_written_before_one_fails_is_told(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    """fp32 has nothing to drift, int8 has."""
+    arguments = ("--checkpoint", checkpoint, "--generated", "--calibration-images", 32)
+    arguments += ("--precision", "fp32", "--precision", "int8", "--limit-drift", 0, "--no-ladder")
+    code, out, err = run(*arguments, "--out", tmp_path / "a", "--json")
+    assert code == 1, err
+    values = json.loads(out)
+    assert "tiny_int8: gate failed" in values["error"]
+    assert [attempt["precision"] for attempt in values["attempts"]] == ["int8"]
+    assert [each["path"] for each in values["written"]] == [str(tmp_path / "a" / "tiny_fp32")]
+    code, out, err = run(*arguments, "--out", tmp_path / "b")
+    assert (code, out) == (1, f"{tmp_path / 'b' / 'tiny_fp32'}: onnx fp32, 0.02 MB\n")
+
+
+def test_what_is_written_before_an_error_of_another_kind_is_told(
+    run: Run, checkpoint: Path, tmp_path: Path
+) -> None:
+    arguments = ("--checkpoint", checkpoint, "--precision", "fp32", "--precision", "int8")
+    code, out, err = run(*arguments, "--out", tmp_path, "--json")
+    assert code == 1, err
+    values = json.loads(out)
+    assert "no training pictures" in values["error"]
+    assert [each["name"] for each in values["written"]] == ["tiny_fp32"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--precision", "fp32"], "precision 'fp32': the device computes in int8"),
+        (["--format", "onnx"], "format 'onnx': tflite reads tflite on EDGETPU"),
+        (["--no-integer-io"], "the Edge TPU takes integer inputs and outputs only"),
+    ],
+)
+def test_flags_that_contradict_the_profile(
+    run: Run, checkpoint: Path, tmp_path: Path, flags: list[str], message: str
+) -> None:
+    arguments = ("--checkpoint", checkpoint, "--out", tmp_path / "new", "--generated")
+    code, out, err = run(*arguments, "--profile", "coral_edge_tpu", *flags)
+    assert (code, out) == (2, "")
+    assert f"profile 'coral_edge_tpu': {message}" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_integers_in_and_out_are_of_full_int8_tflite(
+    run: Run, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ("--checkpoint", checkpoint, "--out", tmp_path / "new")
+    code, _, err = run(*arguments, "--integer-io")
+    assert code == 2
+    assert "--integer-io: found onnx int8, needs --format tflite --precision int8" in last_line(err)
+    asked: list[Request] = []
+    monkeypatch.setattr(cli, "convert", lambda request, _: asked.append(request))
+    coral, tflite = ("--profile", "coral_edge_tpu"), ("--format", "tflite")
+    for flags in (coral, (*tflite, "--integer-io"), tflite, (*tflite, "--no-integer-io")):
+        assert run(*arguments, *flags)[0] == 0
+    found = [settings.integer_io for request in asked for settings in request.settings()]
+    assert found == [True, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["tiny_int8", "tiny_fp16"])
+def test_a_foreign_folder_is_found_before_the_work(
+    run: Run, checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    """One where only the fallback would go, too."""
+    thesis = tmp_path / name / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    arguments = ("--checkpoint", checkpoint, "--out", tmp_path, "--generated")
+    code, _, err = run(*arguments, "--precision", "fp32", "--precision", "int8")
+    assert code == 1
+    assert f"{name}: not an artifact's folder" in last_line(err)
+    assert "converting" not in err
+    assert thesis.read_text() == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_the_profile_says_what_is_made(run: Run, checkpoint: Path, tmp_path: Path) -> None:

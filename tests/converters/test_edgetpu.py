@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from converters.edgetpu import compile_artifact
+from converters.folder import write_artifact
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends.edgetpu import OPERATOR
-from edge_pose.errors import EdgePoseError, UsageError
+from edge_pose.errors import ArtifactError, EdgePoseError, UsageError
 from edge_pose.manifest import Manifest
 
 FILE = Path(__file__).parents[1] / "fixtures" / "tflite" / "blobs_int8.tflite"
@@ -37,6 +38,7 @@ Model successfully compiled but not all operations are supported by the Edge TPU
 Number of operations that will run on Edge TPU: 91
 Number of operations that will run on CPU: 2
 """
+WRITE = "(out / 'model_edgetpu.tflite').write_bytes(source.read_bytes() + b'edgetpu-custom-op')"
 Compiler = Callable[[str], str]
 
 
@@ -75,8 +77,7 @@ def compiler(tmp_path: Path) -> Compiler:
 def test_the_compiled_artifact_says_what_became_of_it(
     artifact: Artifact, compiler: Compiler
 ) -> None:
-    write = "(out / 'model_edgetpu.tflite').write_bytes(source.read_bytes() + b'edgetpu-custom-op')"
-    done = compile_artifact(artifact, compiler(f"{write}\nprint(said)"))
+    done = compile_artifact(artifact, compiler(f"{WRITE}\nprint(said)"))
     assert (done.on_tpu, done.on_cpu) == (91, 2)
     assert done.artifact.model == artifact.model + OPERATOR
     manifest = done.artifact.manifest
@@ -84,9 +85,37 @@ def test_the_compiled_artifact_says_what_became_of_it(
     assert manifest.file.sha256 == hashlib.sha256(done.artifact.model).hexdigest()
     assert manifest.file.size_bytes == len(done.artifact.model)
     assert manifest.tools["edgetpu_compiler"] == "16.0.384591198"
-    assert manifest.gate == artifact.manifest.gate
+    assert manifest.gate is None  # only the device itself could tell
+    measured, source = manifest.attempts[-1], artifact.manifest.gate
+    assert source is not None
+    assert (measured.method, measured.precision) == ("before edgetpu_compiler", "int8")
+    assert measured.artifact_accuracy == source.stated.artifact_accuracy
+    assert measured.size_bytes == artifact.manifest.file.total_bytes
     with pytest.raises(UsageError, match="compiled already"):
-        compile_artifact(done.artifact, compiler(write))
+        compile_artifact(done.artifact, compiler(WRITE))
+
+
+def test_the_command_says_that_nothing_was_measured(
+    artifact: Artifact,
+    compiler: Compiler,
+    run: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    digest = hashlib.sha256(artifact.model).hexdigest()
+    file = artifact.manifest.file.model_copy(update={"sha256": digest})
+    manifest = artifact.manifest.model_copy(update={"file": file})
+    source, out = tmp_path / "source", tmp_path / "out"
+    write_artifact(replace(artifact, folder=source, manifest=manifest))
+    monkeypatch.setenv("PATH", str(Path(compiler(f"{WRITE}\nprint(said)")).parent))
+    code, said, err = run("edgetpu", source, "--out", out)
+    assert code == 0, err
+    counts, warning = said.splitlines()
+    assert counts == f"{out}: 91 operators on the Edge TPU, 2 on the host"
+    assert "its accuracy was not measured on an Edge TPU" in warning
+    with pytest.raises(ArtifactError, match=r"has no gate report, .*--trust-ungated"):
+        load_artifact(out)
+    assert load_artifact(out, trust_ungated=True).manifest.attempts[-1].passed
 
 
 def test_without_the_compiler_one_line_says_what_it_is(artifact: Artifact) -> None:

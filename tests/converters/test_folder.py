@@ -2,6 +2,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,20 +69,33 @@ def test_an_empty_folder_is_used(artifact: Artifact, leftovers: Leftovers) -> No
     assert leftovers() == ["new"]
 
 
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["manifest.json"],
-        ["manifest.json", "model.onnx"],
-        ["manifest.json", "manifest.json.sig", "model.tflite"],
-        ["manifest.json", "model.bin", "model.xml"],
-        ["manifest.json", "model.onnx", "model_fp16.engine", "model_fp16.engine.json"],
-    ],
-)
-def test_artifacts_of_all_formats_may_be_replaced(tmp_path: Path, names: list[str]) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    check_target(tmp_path)
+def test_what_belongs_to_an_artifact_may_be_replaced(artifact: Artifact) -> None:
+    """Its signature and what a device compiled from it, too."""
+    write_artifact(artifact)
+    for name in ("manifest.json.sig", "model_fp16.engine", "model_fp16.engine.json"):
+        (artifact.folder / name).touch()
+    check_target(artifact.folder)
+    (artifact.folder / artifact.manifest.file.name).unlink()  # half an artifact is one, too
+    write_artifact(artifact)
+    assert load_artifact(artifact.folder).model == artifact.model
+
+
+def test_weights_are_the_artifacts_own(artifact: Artifact) -> None:
+    weights = WeightsFile(name="model.bin", sha256="ab" * 32, size_bytes=1)
+    file = artifact.manifest.file.model_copy(update={"weights": weights})
+    manifest = artifact.manifest.model_copy(update={"file": file})
+    write_artifact(replace(artifact, manifest=manifest, weights=b"x"))
+    check_target(artifact.folder)
+
+
+@pytest.mark.parametrize("name", ["other.onnx", "model.bin", "thesis.txt", "sig"])
+def test_what_the_manifest_does_not_name_is_somebody_elses(artifact: Artifact, name: str) -> None:
+    write_artifact(artifact)
+    (artifact.folder / name).write_text("mine")
+    with pytest.raises(ArtifactError, match=f"not an artifact's folder \\({name} in it"):
+        write_artifact(replace(artifact, model=b"new"))
+    assert (artifact.folder / name).read_text() == "mine"
+    assert load_artifact(artifact.folder).model == artifact.model
 
 
 @pytest.mark.parametrize(
@@ -87,22 +104,27 @@ def test_artifacts_of_all_formats_may_be_replaced(tmp_path: Path, names: list[st
         ["thesis.tex"],
         ["model.onnx"],
         ["manifest.json.sig"],
-        ["manifest.json", "notes"],
-        ["manifest.json", "sig"],
+        ["manifest.json"],
+        ["manifest.json", "model.onnx"],
     ],
 )
-def test_other_folders_are_left_alone(tmp_path: Path, names: list[str]) -> None:
+def test_other_folders_are_left_alone(artifact: Artifact, names: list[str]) -> None:
+    artifact.folder.mkdir()
     for name in names:
-        (tmp_path / name).write_text("mine")
-    with pytest.raises(ArtifactError, match="not an artifact's folder") as caught:
-        check_target(tmp_path)
-    assert "\n" not in str(caught.value)
+        (artifact.folder / name).write_text("mine")
+    for refuse in (lambda: check_target(artifact.folder), lambda: write_artifact(artifact)):
+        with pytest.raises(ArtifactError, match="not an artifact's folder") as caught:
+            refuse()
+        assert "\n" not in str(caught.value)
+    assert sorted(path.name for path in artifact.folder.iterdir()) == names
+    assert {(artifact.folder / name).read_text() for name in names} == {"mine"}
 
 
 def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ArtifactError, match="is a file"):
-        check_target(tmp_path / "file")
+    for path in (tmp_path / "file", tmp_path / "file" / "new", tmp_path / "file" / "a" / "b"):
+        with pytest.raises(ArtifactError, match="is a file or below one"):
+            check_target(path)
     with pytest.raises(ArtifactError, match="cannot be read: File name too long"):
         check_target(tmp_path / ("x" * 300))
 
@@ -156,7 +178,35 @@ def test_second_rename_fails_and_the_first_is_undone(
     assert leftovers() == ["new"]
 
 
-def test_place_that_cannot_be_written(artifact: Artifact, tmp_path: Path) -> None:
+def test_place_that_cannot_be_written(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftovers: Leftovers
+) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ArtifactError, match="cannot be written: Not a directory"):
+    with pytest.raises(ArtifactError, match="is a file or below one"):
         write_artifact(replace(artifact, folder=tmp_path / "file" / "new"))
+    check_target(tmp_path / "a" / "b" / "new")
+    assert leftovers() == ["file"], "asking leaves nothing"
+    read_only = fail_with(OSError(errno.EROFS, "Read-only file system"))
+    monkeypatch.setattr(tempfile, "mkdtemp", read_only)
+    with pytest.raises(ArtifactError, match="new: cannot be written: Read-only file system"):
+        check_target(tmp_path / "a" / "b" / "new")
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_swept(artifact: Artifact, leftovers: Leftovers) -> None:
+    dead, alive = dead_process(), os.getppid()
+    numbers = (dead, alive, os.getpid())
+    for number in numbers:
+        for name in (f".new.partial-{number}", f".new.old-{number}"):
+            (artifact.folder.parent / name).mkdir()
+            (artifact.folder.parent / name / "model.onnx").touch()
+    (artifact.folder.parent / f".news.partial-{dead}").mkdir()
+    write_artifact(artifact)
+    write_artifact(artifact)  # the old one is superseded by the first
+    kept = [f".new.old-{alive}", f".new.partial-{alive}", f".news.partial-{dead}", "new"]
+    assert leftovers() == sorted(kept)

@@ -261,6 +261,23 @@ def test_a_format_without_fp16(job: MakeJob, monkeypatch: pytest.MonkeyPatch) ->
     assert {rung.precision for rung in scripted.tried} == {"int8"}
 
 
+@pytest.mark.parametrize("precisions", [("int8",), ("bf16", "int8")])
+def test_a_device_that_cannot_run_the_fallback(job: MakeJob, precisions: tuple[str, ...]) -> None:
+    scripted = job(lambda rung: gate(5.0 if rung.precision == "int8" else 0.0))
+    able = ", ".join(precisions)
+    message = f"; no fp16 instead, the device computes in {able}; nothing was written$"
+    with pytest.raises(GateError, match=message) as caught:
+        climbed(scripted, replace(INT8, precisions=precisions))
+    assert {rung.precision for rung in scripted.tried} == {"int8"}
+    assert "\n" not in str(caught.value)
+
+
+def test_a_processor_widens_the_fallback(job: MakeJob) -> None:
+    scripted = job(lambda rung: gate(5.0 if rung.precision == "int8" else 0.0))
+    artifact = climbed(scripted, replace(INT8, precisions=("fp32", "int8")))
+    assert artifact.manifest.file.precision == "fp16"
+
+
 def test_limits_of_the_caller(job: MakeJob) -> None:
     scripted = job(lambda _: gate(0.0))
     climbed(scripted, replace(INT8, limit_points=0.7, limit_drift_px=2.5))
@@ -285,7 +302,11 @@ def test_one_try_for_a_table(job: MakeJob) -> None:
         (gate(0.0, agreement=0.25), 3.0),
         (gate(0.0).model_copy(update={"limit_points": 0.0}), 0.2),
         (gate(0.0).model_copy(update={"map_correlation": 0.3}), 3.5),
-        (gate(math.nan), math.inf),
+        (gate(0.0).model_copy(update={"map_gain": 0.25, "max_gain": 2.0}), 2.0),
+        (gate(0.0).model_copy(update={"score_drift_p95": 0.6, "limit_score_drift": 0.2}), 3.0),
+        (gate(0.0).model_copy(update={"same_side": 0.7, "min_same_side": 0.85}), 2.0),
+        (gate(0.0).model_copy(update={"broken": True}), math.inf),
+        (gate(0.0).model_copy(update={"artifact_accuracy": math.nan}), math.inf),
     ],
 )
 def test_how_far_a_gate_was_missed(report: Gate, miss: float, tiny_artifact: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from converters.cli import command
 from converters.data import ConversionData
@@ -16,7 +18,9 @@ from converters.job import Job
 from converters.matrix import Cell, build_matrix
 from converters.matrix_report import as_json, headings, html_page, rows, terminal_table
 from converters.settings import Settings
+from converters.terminal import progress
 from edge_pose.artifact import load_artifact
+from edge_pose.errors import ArtifactError
 
 KEYS = (("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "int8"), ("openvino", "fp32"))
 
@@ -26,7 +30,30 @@ def cells(checkpoint: Path, drawn: ConversionData) -> list[Cell]:
     job = Job(checkpoint, drawn)
     # Nothing passes at no drift at all but the exact formats.
     settings = Settings(n_images=32, limit_drift_px=0.0)
-    return build_matrix(job, settings, keys=KEYS, threads=(1, 2), rounds=3)
+    ticks: list[tuple[int, int]] = []
+    made = build_matrix(
+        job, settings, keys=KEYS, threads=(1, 2), rounds=3, tick=lambda *step: ticks.append(step)
+    )
+    assert ticks == [(done, len(KEYS)) for done in range(len(KEYS) + 1)]
+    return made
+
+
+def test_a_terminal_shows_a_bar_and_a_file_a_line_per_step(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    terminal, file = io.StringIO(), io.StringIO()
+    with progress(Console(file=terminal, force_terminal=True, width=100)) as steps:
+        steps("converting x")
+        steps.tick(3, 4)
+        shown = terminal.getvalue()
+        steps.tick(4, 4)
+    assert "converting x" in shown
+    assert "3 of 4" in shown
+    assert "━━━━" in shown
+    with caplog.at_level("INFO"), progress(Console(file=file)) as steps:
+        steps("converting x")
+        steps.tick(3, 4)
+    assert (caplog.messages, file.getvalue()) == (["converting x"], "")
 
 
 def test_every_cell_is_converted_gated_and_timed(cells: list[Cell]) -> None:
@@ -108,6 +135,47 @@ def test_command_writes_what_passes(checkpoint: Path, tmp_path: Path) -> None:
     assert [row["passed"] for row in values["rows"]] == [True]
     assert load_artifact(out / "tiny_fp32").manifest.gate
     assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_command_leaves_foreign_folders_alone(checkpoint: Path, tmp_path: Path) -> None:
+    out = tmp_path / "artifacts"
+    thesis = out / "tiny_fp32" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    arguments = ["matrix", "--checkpoint", str(checkpoint), "--generated", "--out", str(out)]
+    result = CliRunner().invoke(command, [*arguments, "--format", "onnx"])
+    assert isinstance(result.exception, ArtifactError)
+    assert "tiny_fp32: not an artifact's folder" in str(result.exception)
+    assert "converting" not in result.output, "at once"
+    assert thesis.read_text() == "years of work"
+    assert [path.name for path in out.iterdir()] == ["tiny_fp32"]
+
+
+@pytest.mark.parametrize("option", ["--out", "--html"])
+def test_command_knows_at_once_what_cannot_be_written(
+    checkpoint: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").touch()
+    place = str(tmp_path / "file" / "below" / "it")
+    arguments = ["matrix", "--checkpoint", str(checkpoint), "--generated", option, place]
+    result = CliRunner().invoke(command, [*arguments, "--format", "onnx", "--precision", "fp32"])
+    assert isinstance(result.exception, ArtifactError)
+    assert "is a file or below one" in str(result.exception)
+    assert "converting" not in result.output
+
+
+def test_command_prints_the_table_before_it_writes(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise ArtifactError("out: cannot be written: No space left on device")
+
+    monkeypatch.setattr("converters.build.write", full)
+    arguments = ["matrix", "--checkpoint", str(checkpoint), "--generated", "--rounds", "1"]
+    arguments += ["--threads", "1", "--format", "onnx", "--precision", "fp32", "--json"]
+    result = CliRunner().invoke(command, [*arguments, "--out", str(tmp_path / "out")])
+    assert isinstance(result.exception, ArtifactError)
+    assert [row["passed"] for row in json.loads(result.stdout)["rows"]] == [True]
 
 
 def test_command_without_any_cell_is_wrong_usage(checkpoint: Path) -> None:

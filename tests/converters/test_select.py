@@ -2,16 +2,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from converters.cli import command
-from converters.select import Candidate, Demands, Result, select
+from converters.select import WARM_UP, Candidate, Demands, Result, select
+from converters.this_machine import fits_here
 from edge_pose.artifact import load_artifact
-from edge_pose.errors import EdgePoseError
+from edge_pose.errors import BackendError, EdgePoseError, PowerError
 from edge_pose.power.base import PowerMeter, PowerSource
+from edge_pose.profile import load_profile
 
 
 class TenWatts(PowerMeter):
@@ -85,14 +89,71 @@ def test_accuracies_of_different_things_are_not_compared(folder_of) -> None:
     selection = run([folder_of("a"), other], Demands())
     assert selection.chosen is not None
     assert selection.chosen.artifact.manifest.name == "a"
-    assert "metric is AP" in selection.refused["other on onnxruntime"]
+    ((name, reason),) = selection.refused
+    assert name == "other on onnxruntime"
+    assert "metric is AP" in reason
 
 
 def test_a_runtime_that_cannot_read_it_is_refused_with_the_reason(tiny_artifact: Path) -> None:
     artifact = load_artifact(tiny_artifact)
     selection = select([Candidate(artifact, "tflite")], Demands(), TenWatts(), burst_s=0.05)
     assert selection.chosen is None
-    assert "tflite" in selection.refused["blobs_fp32 on tflite"]
+    ((name, reason),) = selection.refused
+    assert name == "blobs_fp32 on tflite"
+    assert "tflite" in reason
+
+
+class Scripted:
+    """Takes the place of a runtime: fails at one of its calls, and counts how often it ends."""
+
+    def __init__(self, fails_at: int, error: Exception) -> None:
+        self.calls = self.closed = 0
+        self._fails_at, self._error = fails_at, error
+
+    def work(self) -> None:
+        self.calls += 1
+        time.sleep(0.001)
+        if self.calls == self._fails_at:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.mark.parametrize("fails_at", [1, WARM_UP, WARM_UP + 1, WARM_UP + 2])
+def test_what_fails_while_it_is_measured_is_refused_and_closed(
+    folder_of, monkeypatch: pytest.MonkeyPatch, fails_at: int
+) -> None:
+    """In its warm-up or later; two candidates of one name are two."""
+    error = BackendError("out of memory")
+    runtimes = [Scripted(0, error), Scripted(fails_at, error), Scripted(fails_at, error)]
+    left = iter(runtimes)
+
+    def start(_: Candidate) -> tuple[Any, Any]:
+        runtime = next(left)
+        return runtime.work, runtime.close
+
+    monkeypatch.setattr("converters.select._open", start)
+    bad = folder_of("bad")
+    selection = run([folder_of("good"), bad, bad], Demands())
+    assert [result.candidate for result in selection.results] == ["good on onnxruntime"]
+    assert selection.chosen is not None
+    assert selection.refused == (("bad on onnxruntime", "out of memory"),) * 2
+    assert [runtime.closed for runtime in runtimes] == [1, 1, 1]
+    assert [runtime.calls for runtime in runtimes[1:]] == [fails_at] * 2
+
+
+def test_any_other_failure_ends_it_and_closes_all(
+    folder_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for error, at in ((RuntimeError("a bug"), 2), (PowerError("unplugged"), WARM_UP + 1)):
+        runtime = Scripted(at, error)
+        monkeypatch.setattr(
+            "converters.select._open", lambda _, made=runtime: (made.work, made.close)
+        )
+        with pytest.raises(type(error)):
+            run([folder_of(type(error).__name__)], Demands())
+        assert runtime.closed == 1
 
 
 def test_command_measures_every_runtime_and_copies_the_best(folder_of, tmp_path: Path) -> None:
@@ -107,6 +168,38 @@ def test_command_measures_every_runtime_and_copies_the_best(folder_of, tmp_path:
     assert names == {"a on onnxruntime", "a on openvino"}
     assert {row["power"] for row in values["results"]} == {"estimated"}
     assert load_artifact(out).manifest.name == "a"
+    assert values["refused"] == []
+
+
+def test_a_profile_of_another_machine_is_told(folder_of) -> None:
+    folder = folder_of("a")
+    for profile, fits in (("jetson_nano", False), ("auto", True)):
+        arguments = ["select", str(folder), "--profile", profile, "--seconds", "0.3", "--json"]
+        result = CliRunner().invoke(command, arguments)
+        told = [line for line in result.stderr.splitlines() if "is another one" in line]
+        assert len(told) == (not fits), result.stderr
+        if result.stdout:  # where nothing of a Jetson's runs here, it says so
+            assert json.loads(result.stdout.splitlines()[-1])["profile_fits"] is fits
+        assert "power meter" not in result.stderr, "meters that are not here: only with -v"
+
+
+def test_which_profiles_fit_a_machine(tmp_path: Path) -> None:
+    compatible = tmp_path / "proc" / "device-tree" / "compatible"
+    compatible.parent.mkdir(parents=True)
+    compatible.write_bytes(b"raspberrypi,5-model-b\0brcm,bcm2712\0")
+
+    def fits(name: str) -> bool:
+        return fits_here(load_profile(name), tmp_path, "aarch64")
+
+    assert fits("raspberry_pi_5")
+    assert fits("generic_aarch64")
+    assert not fits("raspberry_pi_4")
+    assert not fits("coral_edge_tpu")  # none is plugged in
+    assert not fits("generic_x86_64")
+    mine = load_profile("raspberry_pi_4").model_copy(update={"name": "mine"})
+    assert fits_here(mine, tmp_path, "arm64"), "only its processor is known"
+    assert not fits_here(mine, tmp_path, "AMD64")
+    assert not fits_here(load_profile("coral_edge_tpu"), tmp_path, "riscv64")
 
 
 def test_command_that_finds_nothing_says_so_and_writes_nothing(folder_of, tmp_path: Path) -> None:

@@ -75,6 +75,11 @@ def test_an_unknown_schema(artifact_copy: Any, schema: object) -> None:
         ("input.std", None, "input.std: Field required"),
         ("input.std", [1, 0, 1], "input.std.1: Input should be greater than 0"),
         ("input.size", [64, 0], "input.size.1: Input should be greater than or equal to 1"),
+        ("input.std", [1, 1, float("inf")], "manifest.json: not valid JSON: Infinity is no number"),
+        ("input.mean", [float("nan")] * 3, "manifest.json: not valid JSON: NaN is no number"),
+        ("gate.artifact_accuracy", float("nan"), "manifest.json: not valid JSON: NaN is no"),
+        ("input.size", [64, 10**9], "input.size.1: Input should be less than or equal to 16384"),
+        ("outputs.0.shape", [1, 16, 10**9, 1], "outputs.0.shape.2: Input should be less than or"),
         ("input.color", "hsv", "input.color: Input should be 'rgb' or 'bgr'"),
         ("task", "bottom_up", "decoder heatmap is for top_down, the task is bottom_up"),
         ("file.sha256", "1234", "file.sha256: "),
@@ -93,6 +98,37 @@ def test_a_manifest_with_a_wrong_field(
     message = refusal(artifact_copy.folder)
     assert message.startswith(str(artifact_copy.manifest))
     assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("input.mean.0", "input.mean.0: Input should be a finite number"),
+        ("input.std.2", "input.std.2: Input should be a finite number"),
+        ("gate.artifact_accuracy", "gate.artifact_accuracy: Input should be a finite number"),
+        ("gate.drift_p95_px", "gate.drift_p95_px: Input should be a finite number"),
+    ],
+)
+def test_a_number_too_large_for_any_float(artifact_copy: Any, key: str, expected: str) -> None:
+    """JSON has no word for infinity, but digits enough."""
+    *tables, name = key.split(".")
+    values = json.loads(artifact_copy.manifest.read_text("utf-8"))
+    table = values
+    for part in tables:
+        table = table[part]
+    table[int(name) if name.isdigit() else name] = "HUGE"
+    text = json.dumps(values).replace('"HUGE"', "1e999")
+    artifact_copy.manifest.write_text(text, "utf-8")
+    assert expected in refusal(artifact_copy.folder)
+
+
+def test_what_is_no_number_is_not_written(tiny_artifact: Path, tmp_path: Path) -> None:
+    manifest = read_manifest(tiny_artifact)
+    origin = manifest.origin.model_copy(update={"recipe": {"rate": float("nan")}})
+    with pytest.raises(ArtifactError, match="cannot be written: Out of range float") as caught:
+        write_manifest(tmp_path, manifest.model_copy(update={"origin": origin}))
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[1, 2]", b"null"])
@@ -178,5 +214,6 @@ def test_every_shipped_artifact_is_sound(need: Callable[[str], object]) -> None:
         assert gate is not None
         assert gate.n_persons >= 100
         assert artifact.manifest.file.size_bytes == len(artifact.model)
-        with edge_pose.load(name) as estimator:
-            estimator.warm_up()
+        detects = artifact.manifest.task == "detector"
+        with edge_pose.load_detector(name) if detects else edge_pose.load(name) as loaded:
+            loaded.warm_up()

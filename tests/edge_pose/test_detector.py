@@ -13,14 +13,17 @@ from click.testing import CliRunner
 
 import edge_pose
 from edge_pose.cli import cli
-from edge_pose.config import TrackingConfig
+from edge_pose.config import RunConfig, TrackingConfig
 from edge_pose.detector import PersonDetector
-from edge_pose.errors import UsageError
+from edge_pose.errors import ArtifactError, BackendError, UsageError
 from edge_pose.estimator import DETECTED_PADDING, Estimator, Stopwatch
+from edge_pose.loaded_model import load_model
 from edge_pose.preprocess import Region
+from edge_pose.profile import DeviceProfile, load_profile
 from edge_pose.tracking_people import PeopleTracker
 from edge_pose.types import Image, Pose
 
+TFLITE = Path(__file__).parents[1] / "fixtures" / "tflite" / "blobs_float32.tflite"
 SIZE = (160, 120)
 LEFT, RIGHT = (40.0, 60.0), (115.0, 60.0)
 SPAN = 36.0
@@ -213,6 +216,71 @@ def test_a_run_with_a_detector(
     assert alone.exit_code == 0
     messages = [json.loads(line) for line in out.read_text().splitlines()]
     assert {len(message["poses"]) for message in messages} <= {0, 1}
+
+
+def test_a_detector_has_to_be_signed_too(
+    detector_artifact: Path, need: Any, tmp_path: Path
+) -> None:
+    need("cryptography")
+    from edge_pose.signing_keys import make_keys
+
+    public, _ = make_keys(tmp_path / "maker.pem", None)
+    with pytest.raises(ArtifactError, match="sign"):
+        edge_pose.load_detector(detector_artifact, trusted_keys=[public])
+
+
+def board(backend: str, device: str = "CPU") -> DeviceProfile:
+    generic = load_profile("generic_x86_64")
+    runtime = generic.runtime.model_copy(update={"backend": backend, "device": device})
+    return generic.model_copy(update={"name": "board", "runtime": runtime})
+
+
+@pytest.mark.parametrize(
+    ("wishes", "profile", "expected"),
+    [
+        # What is asked for is the model's; the detector's format is another.
+        ({"backend": "tflite"}, ("onnxruntime",), ("tflite", "onnxruntime")),
+        ({"backend": "tflite"}, ("openvino",), ("tflite", "openvino")),
+        ({"backend": "tflite", "strict": True}, ("openvino",), ("tflite", "openvino")),
+        # A device is one of the model's runtime, which the other does not know.
+        ({"inference_device": "EDGETPU"}, ("tflite",), ("tflite", "onnxruntime")),
+        ({}, ("openvino", "NPU"), ("tflite", "openvino")),
+    ],
+)
+def test_a_detector_of_another_format_gets_its_own_runtime(
+    artifact_copy: Any,
+    detector_artifact: Path,
+    need: Any,
+    wishes: dict[str, Any],
+    profile: tuple[str, ...],
+    expected: tuple[str, str],
+) -> None:
+    for module in ("openvino", "ai_edge_litert"):
+        need(module)
+    artifact_copy.set("file.format", "tflite").set("file.backend", "tflite")
+    artifact_copy.set("input.layout", "nhwc").set("outputs.0.layout", "nhwk")
+    artifact_copy.replace_model(TFLITE.read_bytes())
+    paths = {"model": str(artifact_copy.folder), "detector": str(detector_artifact)}
+    config = RunConfig.model_validate({**paths, "compile_cache": "off", **wishes})
+    with load_model(config, board(*profile)).estimator as estimator:
+        assert estimator.detector is not None
+        assert (estimator.backend.name, estimator.detector.backend.name) == expected
+        assert estimator.detector.backend.device == "CPU"
+
+
+def test_a_detector_of_the_same_format_gets_the_same(
+    tiny_artifact: Path, detector_artifact: Path, need: Any
+) -> None:
+    need("openvino")
+    paths = {"model": str(tiny_artifact), "detector": str(detector_artifact)}
+    wishes = {"backend": "openvino", "inference_device": "HETERO:CPU", "compile_cache": "off"}
+    config = RunConfig.model_validate({**paths, **wishes})
+    with load_model(config, board("onnxruntime")).estimator as estimator:
+        assert estimator.detector is not None
+        assert estimator.detector.backend.name == "openvino"
+    refused = config.model_copy(update={"inference_device": "NPU", "strict": True})
+    with pytest.raises(BackendError, match="NPU cannot be used"):
+        load_model(refused, board("onnxruntime"))
 
 
 def test_an_artifact_in_the_wrong_place(

@@ -295,3 +295,21 @@ def test_what_else_lies_in_the_registry_is_left_alone(packed: Path) -> None:
     remove("blobs_fp32")
     assert contents() == ["folder", "notes.txt"]
     shutil.rmtree(store)
+
+
+def test_where_the_system_has_no_locks(
+    packed: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on Windows: artifacts are read, and the registry is changed with a warning."""
+    code = (
+        "import sys\nsys.modules['fcntl'] = None\n"
+        "from edge_pose.artifact import load_artifact\n"
+        "print(load_artifact('default').manifest.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert (done.stdout.strip(), done.stderr) == (DEFAULT, "")
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    assert pull(Request(str(packed), Trust())).new
+    assert "no locks on this system" in caplog.text

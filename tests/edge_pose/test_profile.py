@@ -9,7 +9,7 @@ import pytest
 
 import device_configs
 from converters import CONVERTERS
-from edge_pose.backends import BACKENDS, READS, onnxruntime
+from edge_pose.backends import BACKENDS, READS, onnxruntime, openvino_devices, tflite
 from edge_pose.errors import ConfigError, UsageError
 from edge_pose.power import METERS
 from edge_pose.profile import (
@@ -141,8 +141,9 @@ def test_facts_of_accelerators() -> None:
 
 
 def test_devices_are_said_in_words_of_every_backend() -> None:
-    assert set(DEVICES) == set(BACKENDS)
-    assert set(DEVICES["onnxruntime"].split("|")) == set(onnxruntime.DEVICES)
+    assert {*DEVICES, openvino_devices.NAME} == set(BACKENDS)
+    assert set(DEVICES["onnxruntime"]) == set(onnxruntime.DEVICES)
+    assert set(DEVICES["tflite"]) == set(tflite.DEVICES)
 
 
 def test_unknown_name_gets_a_suggestion() -> None:

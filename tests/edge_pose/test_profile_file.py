@@ -112,7 +112,12 @@ def test_errors_are_one_line_with_file_and_key(
             ('precision = "int8"', 'precision = "dynamic_int8"'),
             "integer_io: need",
         ),
-        ("intel_npu", ("AUTO:NPU,CPU", "AUTO:NPU CPU"), "a device of openvino: CPU, GPU, NPU or"),
+        (
+            "intel_npu",
+            ("AUTO:NPU,CPU", "AUTO:NPU CPU"),
+            "runtime.device: device of openvino 'NPU C",
+        ),
+        ("intel_npu", ("AUTO:NPU,CPU", "AUTO:CPU,CPU"), "'AUTO:CPU,CPU': names a device twice"),
         ("jetson_nano", ('precision = "fp16"', 'precision = "int8"'), "computes in fp32, fp16"),
         ("jetson_agx_orin", ('"VDD_CPU_CV"', '"VDD_GPU_SOC"'), "rails: a rail is counted twice"),
         (

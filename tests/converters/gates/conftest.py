@@ -108,7 +108,24 @@ def nothing(outputs: Maps) -> Maps:
     return outputs
 
 
-DAMAGES = {"noise": noise, "shift": shifted, "swap": swapped, "constant": constant, "nan": nothing}
+def quiet(outputs: Maps) -> Maps:
+    """Every peak is where it was; no score is what it was."""
+    return [o * np.float32(0.02) for o in outputs]
+
+
+def loud(outputs: Maps) -> Maps:
+    return [o * np.float32(50) for o in outputs]
+
+
+DAMAGES = {
+    "noise": noise,
+    "shift": shifted,
+    "swap": swapped,
+    "constant": constant,
+    "nan": nothing,
+    "quiet": quiet,
+    "loud": loud,
+}
 
 
 def artifact_of(network: Known, task: str, decoder: str, shapes: list[tuple[int, ...]]) -> Artifact:

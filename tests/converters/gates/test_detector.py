@@ -77,7 +77,7 @@ def test_every_damage_fails(strong: Bench, damage: Any, limits: Limits) -> None:
 def test_a_weak_checkpoint_lets_its_own_kind_pass(
     weak: Bench, lab: SimpleNamespace, limits: Limits
 ) -> None:
-    sure = sum(int((scores >= SCORE).sum()) for _, scores in weak.yardstick.expected.boxes)
+    sure = sum(int((scores >= SCORE).sum()) for _, scores in weak.yardstick.expected)
     assert sure < MIN_BOXES
     gate = weak.gate(lab.sound, limits)
     assert gate.reasons == ()
@@ -98,6 +98,30 @@ def test_false_boxes_are_disagreement(strong: Bench, lab: SimpleNamespace, limit
     assert gate.artifact_accuracy > gate.checkpoint_accuracy - 1.5  # recall is blind to it
     assert gate.argmax_agreement < 0.6
     assert not gate.passed
+
+
+def test_one_invented_box_per_picture_fails(strong: Bench, limits: Limits) -> None:
+    def ghost(outputs: list[Any]) -> list[Any]:
+        outputs[0][:, :, 1, 1] = (3, 0, 0, 2, 2)
+        return outputs
+
+    gate = strong.gate(ghost, limits)
+    assert gate.artifact_accuracy > gate.checkpoint_accuracy - 1.5  # recall is blind to it
+    assert 0.6 < gate.argmax_agreement < 0.75
+    assert not gate.passed
+
+
+def test_scores_that_slip_below_what_is_shown(strong: Bench, limits: Limits) -> None:
+    def unsure(outputs: list[Any]) -> list[Any]:
+        outputs[0][:, 0] -= 5.2  # 0.98 becomes 0.23: still found, no longer shown
+        return outputs
+
+    gate = strong.gate(unsure, limits)
+    assert (gate.argmax_agreement, gate.drift_p95_px) == (1.0, 0.0)
+    assert gate.same_side == 0
+    assert gate.score_drift_p95 == pytest.approx(0.75, abs=0.02)
+    assert any("same side of what a device shows" in reason for reason in gate.reasons)
+    assert any("scores differ by 0.75 (p95), 0.2 pass" in reason for reason in gate.reasons)
 
 
 def test_wrong_sizes_drift(strong: Bench, limits: Limits) -> None:

@@ -15,6 +15,7 @@ from converters.gates import LIMIT_POINTS, Limits, verdict
 from converters.gates.top_down import TopDownYardstick
 from converters.gates.views import Views
 from converters.gates.watch import Watch
+from edge_pose.decoding.heatmap import decode_heatmaps
 from edge_pose.errors import EdgePoseError
 from edge_pose.manifest import Gate
 from training.datasets import Person
@@ -111,7 +112,7 @@ def test_a_fall_beyond_the_limit_fails_and_within_it_passes(
     strong: Bench, lab: SimpleNamespace
 ) -> None:
     count = len(strong.yardstick.persons)
-    generous = Limits(100.0, drift_heatmap_px=100.0)
+    generous = Limits(100.0, drift_heatmap_px=100.0, score_drift=1.0, min_correlation=-1.0)
     gate = strong.gate(first_tenth(lab.swapped, count), generous)
     assert gate.passed
     fall = gate.checkpoint_accuracy - gate.artifact_accuracy
@@ -132,6 +133,53 @@ def test_drift_is_in_px_of_the_input(strong: Bench, lab: SimpleNamespace) -> Non
     gate = strong.gate(one_px, Limits(100.0))
     assert gate.drift_p50_px == pytest.approx(lab.STRIDE, abs=0.6)
     assert gate.per_joint["left_wrist"].p50_px == pytest.approx(lab.STRIDE, abs=0.6)
+
+
+@pytest.mark.parametrize("joint", ["left_wrist", "pelvis"])
+def test_a_dead_joint_fails(
+    strong: Bench, weak: Bench, lab: SimpleNamespace, limits: Limits, joint: str
+) -> None:
+    def dead(outputs: list[Any]) -> list[Any]:
+        outputs[0][:, lab.MPII16.index(joint)] = 0
+        return outputs
+
+    patient = replace(limits, points=100.0, drift_heatmap_px=100.0, min_correlation=-1.0)
+    for bench in (strong, weak):
+        gate = bench.gate(dead, patient)
+        assert gate.argmax_agreement > 0.9
+        assert gate.joint_agreement[joint] < 0.1
+        assert any(reason.startswith(f"{joint}: ") for reason in gate.reasons)
+
+
+def test_scores_are_held_to_what_a_device_shows(
+    strong: Bench, lab: SimpleNamespace, limits: Limits
+) -> None:
+    gate = strong.gate(lab.quiet, limits)
+    assert (gate.argmax_agreement, gate.drift_p95_px) == (1.0, pytest.approx(0, abs=0.1))
+    assert gate.artifact_accuracy == gate.checkpoint_accuracy
+    assert gate.same_side == 0
+    assert gate.map_gain == 0.02
+    assert gate.limit_score_drift == limits.score_drift
+    assert any(reason.startswith("scores differ by 0.9") for reason in gate.reasons)
+    assert any("same side of what a device shows" in reason for reason in gate.reasons)
+    assert any("maps are 0.02 times" in reason for reason in gate.reasons)
+    assert not gate.broken
+
+
+def test_a_graph_that_decodes_has_scores_and_no_maps(
+    strong: Bench, limits: Limits, lab: SimpleNamespace
+) -> None:
+    def decoded(factor: float) -> Any:
+        def run(outputs: list[Any]) -> list[Any]:
+            points, scores = decode_heatmaps(outputs[0], lab.STRIDE, "gaussian")
+            return [np.concatenate([points, factor * scores[..., None]], axis=2)]
+
+        return run
+
+    gate = strong.gate(decoded(1.0), limits)
+    assert gate.reasons == ()
+    assert (gate.map_correlation, gate.map_gain, gate.max_gain) == (None, None, None)
+    assert not strong.gate(decoded(0.02), limits).passed
 
 
 def test_some_pictures_without_numbers(strong: Bench, lab: SimpleNamespace, limits: Limits) -> None:

@@ -163,7 +163,33 @@ def test_an_odd_spelling_is_found_too(onnx: ModuleType) -> None:
         refuse_external_data(spelled, "m")
 
 
-@pytest.mark.parametrize("damage", [b"\xff" * 40, b"\x0a\xff\xff\xff\xff\x0f", b"\x0b\x0c"])
+def test_a_tag_that_some_parsers_cut_hides_nothing(onnx: ModuleType) -> None:
+    """Bit 32 of the graph's tag: protobuf drops it and reads a graph, others an unknown field."""
+    model = with_external_weights(onnx, "../secret")
+    graph = onnx.load_from_string(model).graph.SerializeToString()
+    plain = b"\x3a" + length(graph) + graph
+    with pytest.raises(ArtifactError, match="lies in another file"):
+        refuse_external_data(plain, "m")
+    for tag in (b"\xba\x80\x80\x80\x10", b"\xba\x00", b"\xba\x80\x80\x80\x80\x00"):
+        with pytest.raises(BackendError, match="m: the ONNX reader refuses it: damaged"):
+            refuse_external_data(tag + plain[1:], "m")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"\xff" * 40,
+        b"\x0a\xff\xff\xff\xff\x0f",
+        b"\x0b\x0c",
+        b"\x02\x00",  # field number 0
+        b"\x08" + b"\xff" * 9 + b"\x02",  # a number of 65 bits
+        b"\x08" + b"\x80" * 10 + b"\x01",
+        b"\x3a\x05abcd",  # a length beyond the end
+        b"\x3a" + b"\xff" * 9 + b"\x01",
+        b"\x08\x88\x00",  # 8 in two bytes
+        b"\x0d\x00",  # four bytes, of which there is one
+    ],
+)
 def test_what_is_no_onnx_file_is_refused(damage: bytes) -> None:
     with pytest.raises(BackendError, match="m: the ONNX reader refuses it: damaged"):
         refuse_external_data(damage, "m")

@@ -19,7 +19,7 @@ import pytest
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import openvino as backend
 from edge_pose.backends.base import BackendOptions
-from edge_pose.backends.openvino_devices import members, present, properties
+from edge_pose.backends.openvino_devices import check_running, members, present, properties
 from edge_pose.errors import ArtifactError, BackendError, UsageError
 from edge_pose.types import FloatArray
 
@@ -122,7 +122,7 @@ def test_a_device_twice_is_a_usage_error() -> None:
         members("AUTO:CPU,CPU")
 
 
-@pytest.mark.parametrize("device", ["CPU", "AUTO", "AUTO:NPU,CPU", "AUTO:GPU.1,CPU", "HETERO:CPU"])
+@pytest.mark.parametrize("device", ["CPU", "AUTO", "AUTO:CPU,NPU", "AUTO:CPU", "HETERO:CPU"])
 def test_the_device_that_really_runs_is_named(
     artifact: Artifact, tensor: FloatArray, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,7 +134,7 @@ def test_the_device_that_really_runs_is_named(
     assert not caplog.records
 
 
-@pytest.mark.parametrize("device", ["NPU", "AUTO:NPU", "HETERO:NPU,CPU"])
+@pytest.mark.parametrize("device", ["NPU", "AUTO:NPU", "AUTO:NPU,CPU", "HETERO:NPU,CPU"])
 def test_a_device_that_is_not_there(
     artifact: Artifact, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -160,9 +160,33 @@ def test_where_devices_are_there() -> None:
     here, options = ["CPU", "GPU.0", "GPU.1", "NPU"], BackendOptions(strict=True)
     for device in ("CPU", "GPU", "GPU.1", "NPU", "AUTO:NPU,CPU", "HETERO:GPU.0,CPU", "AUTO"):
         assert present(device, options, here) == device
-    assert present("AUTO:NPU,GPU.1,CPU", options, ["CPU", "GPU"]) == "AUTO:CPU"
+    assert present("AUTO:GPU,NPU,CPU", options, ["CPU", "GPU"]) == "AUTO:GPU,CPU"
     with pytest.raises(BackendError, match=r"GPU\.2 is not there"):
         present("GPU.2", replace(options, device="GPU.2"), here)
+
+
+def test_the_first_of_a_list_is_missed(caplog: pytest.LogCaptureFixture) -> None:
+    options = BackendOptions(device="AUTO:NPU,GPU,CPU")
+    here = ["CPU", "GPU"]
+    assert present(options.device, options, here) == "AUTO:GPU,CPU"
+    (message,) = caplog.messages
+    assert message == (
+        "openvino: AUTO:NPU,GPU,CPU cannot be used: NPU is not there, OpenVINO finds only CPU,"
+        " GPU; running on GPU instead"
+    )
+    with pytest.raises(BackendError, match="leave out --strict to run on GPU instead"):
+        present(options.device, replace(options, strict=True), here)
+
+
+def test_the_first_of_a_list_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    options = BackendOptions(device="AUTO:NPU,CPU")
+    for device, running in (("AUTO:NPU,CPU", "NPU"), ("AUTO:GPU,CPU", "GPU.0"), ("AUTO", "CPU")):
+        check_running(device, [running], options)
+    assert caplog.messages == []
+    check_running(options.device, ["CPU"], options)
+    assert "OpenVINO passed over NPU; running on CPU instead" in caplog.text
+    with pytest.raises(BackendError, match="OpenVINO passed over NPU"):
+        check_running(options.device, ["CPU"], replace(options, strict=True))
 
 
 def test_each_device_gets_its_own_settings() -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.cli_engine import engine_command
+from edge_pose.cli import cli
 from edge_pose.engines import ENGINE_BUILDERS, open_builder
 from edge_pose.engines import trtexec as trtexec_module
 from edge_pose.engines.base import EngineRequest
@@ -307,9 +309,38 @@ def test_the_python_package_builds_the_same(
 
 
 def test_versions_count_as_in_the_cache(tensorrt: Callable[..., FakeTensorRt]) -> None:
-    for text, number in (("8.6.1", "8601"), ("10.3.0", "100300"), ("10.9.0.34", "100900")):
+    known = {"8.6.1": "8601", "10.3.0": "100300", "10.9.0.34": "100900", "8.2": "8200"}
+    for text, number in {**known, "10.0.0b6": "100000", "8.5.2.post1": "8502"}.items():
         tensorrt(text)
         assert open_builder("tensorrt").version == number
+
+
+@pytest.mark.parametrize("version", ["", "unknown", "8", None])
+def test_a_version_that_is_none_is_one_line(
+    tensorrt: Callable[..., FakeTensorRt], version: str | None
+) -> None:
+    tensorrt(version)
+    with pytest.raises(BackendError, match="tensorrt: says that its version is ") as error:
+        open_builder("tensorrt")
+    assert repr(version) in str(error.value)
+
+
+def test_a_model_that_points_to_other_files_reaches_no_builder(
+    trtexec: Callable[..., object],
+    artifact: Artifact,
+    tmp_path: Path,
+    need: Callable[[str], ModuleType],
+) -> None:
+    onnx = need("onnx")
+    model = onnx.load_from_string(artifact.model)
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../secret")
+    model.graph.initializer[0].ClearField("raw_data")
+    recorded = trtexec()
+    changed = replace(artifact, model=model.SerializeToString())
+    with pytest.raises(ArtifactError, match=r"lies in another file, '\.\./secret'"):
+        build_engine(changed, tmp_path / "out" / "e", open_builder(), "fp16")
+    assert not (tmp_path / "out").exists()
+    assert not recorded.called
 
 
 @pytest.mark.parametrize(
@@ -334,14 +365,27 @@ def test_failures_of_the_package_are_one_line(
 
 
 def test_the_command_builds_beside_the_model(
-    trtexec: Callable[..., object], tiny_artifact: Path
+    trtexec: Callable[..., object], artifact_copy: Any
 ) -> None:
     recorded = trtexec()
-    done = CliRunner().invoke(engine_command, [str(tiny_artifact), "--precision", "fp16", "--json"])
-    assert done.exit_code == 0, done.output
-    engine = tiny_artifact / "model_fp16.engine"
+    folder = artifact_copy.folder
+
+    def run(command: str, *options: str) -> Result:
+        done = CliRunner().invoke(cli, ["model", command, str(folder), *options])
+        assert done.exit_code == 0, done.output
+        return done
+
+    shown, verified = run("show").stdout, run("verify").stdout
+    done = run("engine", "--precision", "fp16", "--json")
+    engine = folder / "model_fp16.engine"
     assert json.loads(done.stdout)["engine"] == str(engine)
     assert engine.is_file()
     assert "--fp16" in recorded.argv
-    again = CliRunner().invoke(engine_command, [str(tiny_artifact), "--precision", "fp16"])
+    again = run("engine", "--precision", "fp16")
     assert again.stdout.startswith(f"{engine}: 0.0 MB, fp16, by trtexec 8502 in ")
+    # Neither engine nor report is a part of the artifact, and neither is in its way.
+    assert (run("show").stdout, run("verify").stdout) == (shown, verified)
+    package = folder.parent / "packed"
+    run("pack", "--out", str(package))
+    with zipfile.ZipFile(package) as archive:
+        assert sorted(archive.namelist()) == ["manifest.json", "model.onnx"]

@@ -12,11 +12,12 @@ from edge_pose.power.feed import Feed
 def test_the_newest_until_it_is_stale(fake_time: SimpleNamespace) -> None:
     feed = Feed("plug", 30.0, fake_time.clock)
     feed.put(5.0)
+    assert feed.update_s == 30.0  # one alone says nothing of the next
     fake_time.now_s += 12.0
     feed.put(6.0)
     fake_time.now_s += 30.0
     assert feed.latest_w() == 6.0
-    assert feed.longest_gap_s == 12.0
+    assert feed.update_s == 12.0
     fake_time.now_s += 1.0
     with pytest.raises(PowerError, match=r"^plug: the last reading is 31 s old$"):
         feed.latest_w()

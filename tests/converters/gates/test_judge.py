@@ -1,0 +1,146 @@
+"""From figures to a verdict: what is no number passes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from converters.gates import Limits
+from converters.gates.judge import Comparison, Score, judge, worst_way
+from converters.gates.maps import Likeness, compare_maps, off_by
+from converters.gates.scores import ScorePairs
+from converters.gates.watch import Watch
+from edge_pose.manifest import Gate
+
+NAN = float("nan")
+LIMITS = Limits(1.5)
+SOUND = cast("Watch", SimpleNamespace(broken=0, inputs=10, low=0.0, high=1.0, range=(0.0, 1.0)))
+NONE = np.zeros(0, np.float32)
+
+
+def pairs(before: float, after: float) -> ScorePairs:
+    return ScorePairs(np.full(9, before, np.float32), np.full(9, after, np.float32), 0.3)
+
+
+GOOD = Comparison(
+    dataset="figures",
+    n_persons=9,
+    before=Score("PCK", 80.0),
+    after=Score("PCK", 79.5),
+    drift_px=np.ones(9, np.float32),
+    agreement=0.95,
+    scores=pairs(0.9, 0.85),
+    stride=4,
+    data_sha256="ab" * 32,
+    joint_agreement={"nose": 0.9, "knee": 0.9},
+    maps=Likeness(0.98, 1.1),
+)
+
+
+def report(artifact: Watch = SOUND, **changes: Any) -> Gate:
+    return judge(replace(GOOD, **changes), SOUND, artifact, LIMITS)
+
+
+def test_good_figures_pass() -> None:
+    gate = report()
+    assert (gate.passed, gate.reasons, gate.broken) == (True, (), False)
+    assert (gate.score_drift_p95, gate.same_side) == (0.05, 1.0)
+    assert (gate.map_correlation, gate.map_gain) == (0.98, 1.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"before": Score("PCK", NAN)}, "accuracy of the checkpoint"),
+        ({"after": Score("PCK", NAN)}, "accuracy"),
+        ({"drift_px": np.array([1, NAN, 1], np.float32)}, "drift"),
+        ({"drift_px": NONE}, "drift"),
+        ({"agreement": NAN}, "agreement"),
+        ({"scores": ScorePairs(NONE, NONE, 0.3)}, "difference of scores"),
+        ({"scores": pairs(0.9, NAN)}, "difference of scores"),
+        ({"joint_agreement": {"nose": NAN}}, "agreement of nose"),
+        ({"maps": Likeness(NAN, 1.0)}, "correlation of maps"),
+        ({"maps": Likeness(1.0, NAN)}, "gain"),
+    ],
+)
+def test_what_is_no_number_fails(changes: dict[str, Any], reason: str) -> None:
+    gate = report(**changes)
+    assert (gate.passed, gate.broken) == (False, True)
+    assert f"{reason} could not be measured" in gate.reasons
+    assert Gate.model_validate_json(gate.model_dump_json()) == gate
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"after": Score("PCK", 78.0)}, "accuracy falls by 2.00 points, 1.5 pass"),
+        ({"drift_px": np.full(9, 7.0)}, "drift p95 is 7.00 px, 6 pass"),
+        ({"agreement": 0.7}, "70.0% within one heatmap px, 75% pass"),
+        (
+            {"joint_agreement": {"nose": 0.4, "knee": 0.1}},
+            "knee and 1 more keypoints: 10.0% within one heatmap px, 50% pass",
+        ),
+        ({"scores": pairs(0.9, 0.6)}, "scores differ by 0.30 (p95), 0.2 pass"),
+        (
+            {"scores": pairs(0.38, 0.28)},
+            "0.0% of the scores on the same side of what a device shows, 85% pass",
+        ),
+        ({"maps": Likeness(0.7, 1.0)}, "maps correlate by 0.70, 0.8 passes"),
+        ({"maps": Likeness(1.0, 0.4)}, "maps are 0.4 times the checkpoint's, 2 passes"),
+        ({"maps": Likeness(1.0, 0.0)}, "maps are 0 times the checkpoint's, 2 passes"),
+    ],
+)
+def test_each_limit_has_its_words(changes: dict[str, Any], reason: str) -> None:
+    gate = report(**changes)
+    assert gate.reasons == (reason,)
+    assert not gate.broken
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ({"broken": 3}, "outputs are not numbers on 3 of 10 pictures"),
+        ({"low": 1.0}, "all outputs are 1"),
+        ({"low": NAN}, "all outputs are nan"),
+    ],
+)
+def test_outputs_that_mean_nothing(state: dict[str, Any], reason: str) -> None:
+    gate = report(cast("Watch", SimpleNamespace(**(vars(SOUND) | state))))
+    assert gate.reasons == (reason,)
+    assert gate.broken
+
+
+def test_scores_at_the_limit_may_round_over_it() -> None:
+    assert pairs(0.31, 0.29).same_side == 1.0
+    assert pairs(0.38, 0.28).same_side == pairs(0.28, 0.38).same_side == 0.0
+    assert pairs(0.9, 0.4).same_side == pairs(0.2, 0.0).same_side == 1.0
+
+
+def test_the_worse_direction_counts() -> None:
+    there, back = np.ones(100, np.bool_), np.arange(200) < 100
+    assert worst_way([there, back]) == worst_way([back, there]) == 0.5
+    assert worst_way([there, back[:0]]) == 1.0
+    assert np.isnan(worst_way([back[:0]]))
+
+
+def test_the_worst_channel_counts() -> None:
+    rng = np.random.default_rng(0)
+    pictures = [(rng.normal(size=(40, 8, 8)).astype(np.float32),) for _ in range(3)]
+    for (maps,) in pictures:
+        maps[7] = 0.5  # the checkpoint itself has nothing there
+    assert compare_maps(pictures, pictures) == Likeness(pytest.approx(1), pytest.approx(1))
+    dead = [(maps.copy(),) for (maps,) in pictures]
+    for (maps,) in dead:
+        maps[3], maps[7] = 0, rng.normal(size=(8, 8))
+    assert compare_maps(pictures, dead) == Likeness(0.0, 0.0)
+    faint = [(maps * np.where(np.arange(40) == 5, 0.1, 1)[:, None, None],) for (maps,) in pictures]
+    assert compare_maps(pictures, faint).gain == pytest.approx(0.1)
+
+
+def test_gains_are_as_far_off_either_way() -> None:
+    assert off_by(0.5) == off_by(2.0) == 2.0
+    assert off_by(0.0) == off_by(-1.0) == off_by(NAN) == float("inf")
