@@ -113,7 +113,8 @@ def source(work: Workload) -> SourceFacts:
 
 def meter(bench: Bench, passes: Sequence[Pass]) -> Meter:
     """Return how power was known, from the power of all passes."""
-    powers, idle = [one.power for one in passes], bench.instruments.idle
+    powers = [one.power for one in passes if one.metered] or [passes[0].power]
+    idle = bench.instruments.idle
     first = powers[0]
     return Meter(
         name=first.meter,
@@ -123,7 +124,7 @@ def meter(bench: Bench, passes: Sequence[Pass]) -> Meter:
         uncertainty_w=_largest(p.uncertainty_w for p in powers),
         sensor_known=first.sensor_known,
         update_s=bench.instruments.meter.accuracy.update_s,
-        rate_hz=sum(p.rate_hz for p in powers) / len(powers),
+        rate_hz=sum(max(p.rate_hz, 0.0) for p in powers) / len(powers),
         idle_w=None if idle is None else idle.mean_w,
         idle_s=0.0 if idle is None else idle.duration_s,
     )

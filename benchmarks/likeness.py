@@ -29,8 +29,8 @@ def check_alike(
         a: the first one.
         b: the second one.
         aspects: what will be compared: "accuracy" needs the same data set, metric and persons;
-            "speed" the same clip, modes and camera rate; "power" the same kind of meter, and the same
-            machine where it is estimated. AE needs all three.
+            "speed" the same clip, modes and camera rate; "power" the same kind of meter, and the
+            same machine where it is estimated. AE needs all three.
         other_machine: two machines are what is compared.
     """
     wanted: list[Aspect] = list(aspects)

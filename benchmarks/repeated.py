@@ -51,7 +51,8 @@ class Repeated:
         while not self._closed.is_set():
             before, read, last = self.expected, 0, None
             self.expected += self._length
-            for read, frame in enumerate(islice(self._inner.frames(), self._length), 1):
+            for frame in islice(self._inner.frames(), self._length):
+                read += 1
                 yield _later(frame, before, ahead_s)
                 last = frame
             enough = self._clock() - start_s >= self._min_s

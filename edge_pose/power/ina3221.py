@@ -112,19 +112,13 @@ def _total(found: Mapping[str, _Rail], rails: tuple[str, ...]) -> tuple[str, ...
 
 def _refuse_twice(rails: tuple[str, ...]) -> None:
     for label in rails:
-        total = next((other for other in TOTALS if other in rails and len(rails) > 1), None)
-        whole = PART_OF.get(label)
-        if label == total:
+        wholes = [w for w in (*TOTALS, PART_OF.get(label)) if w in rails and w != label]
+        if rails.count(label) == 1 and not wholes:
             continue
-        if rails.count(label) > 1:
-            problem = f"rail {label} twice"
-        elif total is not None:
-            problem = f"rail {label} beside {total}, which holds it"
-        elif whole in rails:
-            problem = f"rail {label} beside {whole}, which holds it"
-        else:
-            continue
-        raise PowerError(f"ina3221: the profile counts {problem}: leave one out of [power] rails")
+        problem = f"beside {wholes[0]}, which holds it" if wholes else "twice"
+        raise PowerError(
+            f"ina3221: the profile counts rail {label} {problem}: leave one out of [power] rails"
+        )
 
 
 def _hwmon_rails(root: Path) -> Iterable[_Rail]:

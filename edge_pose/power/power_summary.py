@@ -26,8 +26,8 @@ class PowerSummary:
         scope: what is in the figure: wall, battery, board, package or gpu.
         min_w: smallest reading, W.
         max_w: largest reading, W.
-        uncertainty_w: of `mean_w`, ± W at 95 %, see Integral; None for an estimate, and where the run
-            was shorter than one update of the sensor.
+        uncertainty_w: of `mean_w`, ± W at 95 %, see Integral; None for an estimate, and where
+            the run was shorter than one update of the sensor.
         sensor_known: True where the sensor's own error is in `uncertainty_w`; nobody states it for
             many sensors, and then only the sampling is.
         rails_w: mean W of each part that the meter tells apart.

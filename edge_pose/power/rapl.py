@@ -149,12 +149,13 @@ def _domains(powercap: Path) -> tuple[list[_Domain], list[_Domain]]:
             try:
                 range_uj = _number(folder / "max_energy_range_uj")
                 found[name] = _Domain(name, folder, range_uj, _number(folder / "energy_uj"))
-            except PowerError as error:
-                logger.debug("%s: %s", name, error)
-                refused.setdefault(name, error)
-    for name, error in refused.items():
-        if name.startswith("package-") and " " not in name and name not in packages:
-            raise error
+            except PowerError as problem:
+                logger.debug("%s: %s", name, problem)
+                if found is packages:
+                    refused.setdefault(name, problem)
+    for name, problem in refused.items():
+        if name not in packages:
+            raise problem
     if not packages:
         raise PowerError(
             f"rapl: no package domain in {powercap}: no Intel or AMD processor, a virtual machine, "

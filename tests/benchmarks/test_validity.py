@@ -108,7 +108,7 @@ def test_the_command_says_it_with_its_exit_code(
     # What the machine does meanwhile must not decide: any two windows are alike.
     monkeypatch.setattr("benchmarks.rounds.SteadyState", AlwaysSteady)
     monkeypatch.setattr("benchmarks.run.read_state", lambda _: nothing)
-    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1)
+    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1, "--min-seconds", 0)
     quick = ("--mode", "offline", "--idle", 0, "--no-parts", "--json")
     found, out, err = bench(*known, *quick, "--closed", "--min-accuracy", minimum)
     assert found == code
@@ -120,7 +120,7 @@ def test_the_command_says_it_with_its_exit_code(
 def test_the_table_says_invalid(
     bench: Callable[..., tuple[int, str, str]], tiny_artifact: Path, make_clip: Callable[..., Path]
 ) -> None:
-    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1)
+    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1, "--min-seconds", 0)
     quick = ("--mode", "offline", "--idle", 0, "--no-parts", "--warm-up", 0)
     code, out, _ = bench(*known, *quick, "--closed", "--min-accuracy", 99)
     assert code == 1

@@ -113,6 +113,26 @@ def test_meter_that_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert sleeps == 2
 
 
+def test_averaging_meter_that_is_lost_shows_no_reading_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "ryzen"
+    shutil.copytree(TREES / "amd_ryzen_coral_usb", root)
+    sleeps = 0
+
+    def vanish(seconds: float) -> None:
+        nonlocal sleeps
+        sleeps += 1
+        if sleeps == 3:
+            shutil.rmtree(root / "sys/class/powercap")
+
+    monkeypatch.setattr(cli_power.time, "sleep", vanish)
+    result = run("--root", str(root), "--meter", "rapl", "--watch", "5", "--json")
+    assert [line for line in result.output.splitlines() if '"watts"' in line][2:] == []
+    assert isinstance(result.exception, PowerError)
+    assert sleeps == 3
+
+
 def test_energy_out_of_a_log() -> None:
     log = f"file:{FIXTURES / 'power/ptdaemon.txt'}"
     span = ("--between", "2026-11-20T08:00:00.25Z", "2026-11-20T08:00:05.25Z")
@@ -130,6 +150,10 @@ def test_energy_out_of_a_log() -> None:
         (["--meter", "ina219"], "expected ina219:BUS,ADDRESS"),
         (["--between", "1", "2"], "--between: needs --meter file:LOG"),
         (["--meter", "file:x", "--between", "a", "b"], "--between: "),
+        (["--meter", "file:x,stale_s=5", "--between", "1", "2"], "stale_s is for a log that grows"),
+        (["--meter", "file:x,stale=5", "--between", "1", "2"], "did you mean 'stale_s'"),
+        (["--meter", "file:x", "--between", "1", "2", "--watch", "2"], "--watch: not with"),
+        (["--meter", "estimate", "--utc"], "--utc: only with --between"),
         (["--profile", "raspbery_pi_5"], "did you mean 'raspberry_pi_5'"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 from edge_pose.errors import PowerError
 from edge_pose.power.estimate import EstimateMeter
+from edge_pose.power.recorder import EnergyRecorder
 
 
 def meter(root: Path, fake_time: SimpleNamespace) -> EstimateMeter:
@@ -71,6 +72,33 @@ def test_waits_until_there_is_something_to_see(
     estimate = meter(tmp_path, fake_time)
     assert estimate.read_w() == 2.0  # the counters stand still
     assert fake_time.slept_s == pytest.approx(0.1)
+
+
+def test_rest_after_the_end_of_a_run_is_not_counted(
+    tmp_path: Path,
+    fake_time: SimpleNamespace,
+    write_stat: Callable[..., None],
+) -> None:
+    write_stat(0, 0, 0, 0, 0, 0, 0, 0)
+    busy = 0
+
+    def rest(seconds: float) -> None:
+        fake_time.sleep(seconds)
+        write_stat(busy, 0, 0, 1000, 0, 0, 0, 0)  # all cores idle while the meter waits
+
+    estimate = EstimateMeter(2.0, 6.0, "x", tmp_path, clock=fake_time.clock, sleep=rest)
+    fake_time.now_s += 1.0
+    with EnergyRecorder(estimate, 3600, clock=fake_time.clock, keep_trace=True) as recorder:
+        busy = 100
+        write_stat(busy, 0, 0, 0, 0, 0, 0, 0)
+        fake_time.now_s += 1.0
+        recorder.sample()
+        fake_time.now_s += 0.004  # no tick in it: as before
+    summary = recorder.summary()
+    assert fake_time.slept_s == 0
+    assert (summary.duration_s, summary.mean_w) == (pytest.approx(1.004), pytest.approx(6.0))
+    assert (summary.min_w, summary.max_w) == (6.0, 6.0)
+    assert len(recorder.trace) == 2
 
 
 def test_counters_that_step_back(

@@ -148,6 +148,27 @@ def test_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert opened == [str(tmp_path / "dev/i2c-1")]
 
 
+@pytest.mark.parametrize("name", ["ina219", "ina260"])
+@pytest.mark.parametrize("error", [OSError(121, "Remote I/O error"), RuntimeError("of smbus2")])
+def test_bus_is_closed_where_there_is_no_chip(
+    name: str, error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus = FakeBus({})
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bus, "_check", fail)
+    library = ModuleType("smbus2")
+    library.SMBus = lambda _: bus  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "smbus2", library)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/i2c-1").touch()
+    with pytest.raises((PowerError, RuntimeError)):
+        open_meter(f"{name}:1,0x40", PROFILE, tmp_path)
+    assert bus.closed
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [(PermissionError(13, "Permission denied"), "add this user to the group i2c"),

@@ -50,6 +50,34 @@ def test_rails_of_the_profile_come_first(tree: Tree) -> None:
     assert meter.read_w() == pytest.approx(5.064 * 0.184 + 5.056 * 0.280)
 
 
+@pytest.mark.parametrize(
+    ("name", "rails", "text"),
+    [
+        ("jetson_orin_nano", ["VDD_CPU_GPU_CV", "VDD_IN"], "VDD_CPU_GPU_CV beside VDD_IN, which"),
+        ("jetson_orin_nano", ["VDD_IN", "VDD_IN"], "VDD_IN twice"),
+        ("jetson_orin_nano", ["VDD_SOC", "VDD_SOC"], "VDD_SOC twice"),
+        (
+            "jetson_agx_orin",
+            ["VDD_GPU_SOC", "VIN_SYS_5V0", "VDDQ_VDD2_1V8AO"],
+            "VDDQ_VDD2_1V8AO beside VIN_SYS_5V0, which",
+        ),
+    ],
+)
+def test_rails_of_a_profile_that_would_count_twice(
+    name: str, rails: list[str], text: str, tree: Tree
+) -> None:
+    with pytest.raises(PowerError, match=f"^ina3221: the profile counts rail {text}"):
+        Ina3221Meter(tree(name), rails)
+
+
+@pytest.mark.parametrize("name", ["jetson_orin_nano", "jetson_nano", "jetson_agx_orin"])
+def test_all_rails_of_a_board_are_refused(name: str, tree: Tree) -> None:
+    meter = Ina3221Meter(tree(name))
+    meter.read_w()
+    with pytest.raises(PowerError, match=r"beside \w+, which holds it: leave one out"):
+        Ina3221Meter(tree(name), list(meter.rails_w))
+
+
 def test_profile_of_another_board(tree: Tree) -> None:
     with pytest.raises(PowerError, match=r"rail POM_5V_IN of the profile is not there \(found: V"):
         Ina3221Meter(tree("jetson_orin_nano"), ["POM_5V_IN"])

@@ -125,6 +125,22 @@ def test_ends_of_a_counter() -> None:
     assert integral.uncertainty_w(Accuracy(update_s=0.1)) == pytest.approx(expected_w)
 
 
+def test_nothing_is_known_within_one_update_of_the_sensor() -> None:
+    assert constant(samples=2).uncertainty_w(Accuracy(update_s=10)) is None  # 1 s
+    assert constant(samples=2).uncertainty_w(Accuracy(0.03, update_s=10)) is None
+    assert constant(samples=11).uncertainty_w(Accuracy(update_s=10)) == 0.0
+    assert Integral().uncertainty_w(Accuracy(update_s=10)) is None
+
+
+def test_a_brief_mean_is_no_extreme() -> None:
+    integral = Integral()
+    integral.add(0.0, 1.0, mean=True)
+    integral.add(1.0, 5.0, mean=True)
+    integral.add(1.001, 900.0, mean=True, step_j=0.9, brief=True)
+    assert (integral.min_w, integral.max_w) == (5.0, 5.0)
+    assert integral.energy_j == pytest.approx(5.9)
+
+
 def test_one_reading_or_none() -> None:
     assert Integral().uncertainty_w(Accuracy(0.01)) == 0.0
     assert constant(samples=1).uncertainty_w(Accuracy(0.03)) == pytest.approx(0.6 / math.sqrt(3))

@@ -10,6 +10,7 @@ import pytest
 from edge_pose.errors import PowerError, UsageError
 from edge_pose.power import open_meter
 from edge_pose.power.log_meter import LogMeter
+from edge_pose.power.recorder import EnergyRecorder
 from edge_pose.profile import load_profile
 
 
@@ -50,6 +51,21 @@ def test_ptdaemon_lines(log: Path, fake_time: SimpleNamespace) -> None:
     line = "Time,11-20-2026 08:00:00.250,Watts,21.100000,Volts,229.1,Amps,0.19,PF,0.51\n"
     meter = opened(log, fake_time, line)
     assert meter.read_w() == 21.1
+    meter.close()
+
+
+def test_repeated_readings_are_not_independent(log: Path, fake_time: SimpleNamespace) -> None:
+    meter = opened(log, fake_time)
+    assert meter.accuracy.update_s == 10.0  # one line alone says nothing of the next: stale_s
+    add(log, "4,4.5\n6.5,4.5\n")
+    meter.read_w()
+    assert meter.accuracy.update_s == 2.5
+    with EnergyRecorder(meter, 3600, clock=fake_time.clock) as recorder:
+        fake_time.now_s += 1.0  # no line comes
+    assert recorder.summary().uncertainty_w is None
+    add(log, "5000,4.5\n1,4.5\n")  # the logger's clock is set
+    meter.read_w()
+    assert meter.accuracy.update_s == 10.0
     meter.close()
 
 

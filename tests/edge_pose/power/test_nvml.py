@@ -141,6 +141,21 @@ def test_recorder_believes_the_counter_and_keeps_the_reasons(fake_time: SimpleNa
     assert summary.sensor_known
 
 
+def test_rest_after_the_end_of_a_run_is_not_counted(fake_time: SimpleNamespace) -> None:
+    library = FakeNvml(["a"])
+    nvml = meter(library, fake_time)
+    fake_time.now_s += 1.0
+    with EnergyRecorder(nvml, 3600, clock=fake_time.clock) as recorder:
+        for step_s, step_mj in ((1.0, 40_000), (0.05, 2_000)):
+            library.energy_mj[0] += step_mj
+            fake_time.now_s += step_s
+            if step_s == 1.0:
+                recorder.sample()
+    summary = recorder.summary()
+    assert fake_time.slept_s == 0
+    assert (summary.duration_s, summary.mean_w) == (pytest.approx(1.05), pytest.approx(40.0))
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [

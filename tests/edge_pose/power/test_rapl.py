@@ -8,6 +8,7 @@ import pytest
 
 from edge_pose.errors import PowerError
 from edge_pose.power.rapl import RaplMeter
+from edge_pose.power.recorder import EnergyRecorder
 
 RANGE_UJ = 262_143_328_850
 
@@ -96,9 +97,81 @@ def test_counter_that_vanishes(powercap: Path, tmp_path: Path, fake_time: Simple
 
 
 def test_counter_that_is_no_number(powercap: Path, tmp_path: Path) -> None:
-    set_energy(powercap, "intel-rapl:0", "n/a")
+    set_energy(powercap, "intel-rapl:1", "n/a")
     with pytest.raises(PowerError, match="found 'n/a', expected a whole number"):
         RaplMeter(tmp_path)
+
+
+def test_parts_that_cannot_be_read_are_left_out(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    for entry in ("intel-rapl:0:1", "intel-rapl-mmio:0", "intel-rapl:2"):
+        (powercap / entry / "energy_uj").unlink()
+    (powercap / "intel-rapl:1:0/max_energy_range_uj").unlink()
+    rapl = meter(tmp_path, fake_time)
+    set_energy(powercap, "intel-rapl:0", 1_005_000_000)
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == pytest.approx(5.0)
+    assert set(rapl.rails_w) == {"package-0", "package-1", "package-0 core"}
+
+
+def test_part_that_vanishes_does_not_lose_the_meter(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    rapl = meter(tmp_path, fake_time)
+    (powercap / "intel-rapl:0:1/energy_uj").unlink()
+    for joules in (3, 7):
+        set_energy(powercap, "intel-rapl:0", 1_000_000_000 + joules * 1_000_000)
+        fake_time.now_s += 1.0
+        rapl.read_w()
+    assert rapl.counted_j == pytest.approx(7.0)
+    assert "package-0 dram" not in rapl.rails_w
+    assert "package-1 dram" in rapl.rails_w
+
+
+def test_mmio_counts_where_the_msr_cannot_be_read(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    (powercap / "intel-rapl:0/energy_uj").unlink()
+    rapl = meter(tmp_path, fake_time)
+    set_energy(powercap, "intel-rapl-mmio:0", 1_000_500_000 + 4_000_000)
+    fake_time.now_s += 1.0
+    assert rapl.read_w() == pytest.approx(4.0)
+
+
+def test_hint_names_the_files_that_were_refused(
+    powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for entry in ("intel-rapl:0", "intel-rapl:0:0", "intel-rapl:0:1"):
+        (powercap / entry).unlink()
+    read_text = Path.read_text
+
+    def refuse(file: Path, *args: str, **kwargs: str) -> str:
+        if file.name == "energy_uj" and "mmio" in str(file):
+            raise PermissionError(13, "Permission denied")
+        return read_text(file, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(PowerError) as caught:
+        RaplMeter(tmp_path)
+    assert f"`sudo chmod a+r {powercap}/intel-rapl-mmio:*/energy_uj`" in str(caught.value)
+
+
+def test_nothing_after_the_end_is_counted(
+    powercap: Path, tmp_path: Path, fake_time: SimpleNamespace
+) -> None:
+    with EnergyRecorder(meter(tmp_path, fake_time), 3600, clock=fake_time.clock) as recorder:
+        before_s = fake_time.slept_s
+        for joules in (10, 10.05):  # the last 5 ms are shorter than the usual window
+            set_energy(powercap, "intel-rapl:0", 1_000_000_000 + round(joules * 1_000_000))
+            fake_time.now_s += 1.0 if joules == 10 else 0.005
+            if joules == 10:
+                recorder.sample()
+    summary = recorder.summary()
+    assert fake_time.slept_s == before_s
+    assert summary.duration_s == pytest.approx(1.005)
+    assert summary.energy_j == pytest.approx(10.05)
+    assert summary.mean_w == pytest.approx(10.0)
 
 
 def test_parts_of_a_package_are_shown_and_not_added(

@@ -165,6 +165,37 @@ def test_figures_beside_the_mean(fake_time: SimpleNamespace) -> None:
     assert summary.uncertainty_w == pytest.approx(expected_w)
 
 
+def test_uncertainty_of_a_run_within_one_update_is_not_known(fake_time: SimpleNamespace) -> None:
+    meter = FakeMeter([5.0] * 3)
+    meter.accuracy = Accuracy(0.03, update_s=10)
+    summary = run(meter, fake_time, [0.5, 0.5]).summary()
+    assert (summary.uncertainty_w, summary.sensor_known) == (None, False)
+
+
+def test_run_shorter_than_the_usual_window(fake_time: SimpleNamespace) -> None:
+    meter = AveragingMeter([9.0, 4.0])
+    meter.min_window_s = 0.1
+    summary = run(meter, fake_time, [0.05]).summary()
+    assert summary.energy_j == pytest.approx(0.2)
+    assert (summary.min_w, summary.mean_w, summary.max_w) == (pytest.approx(4.0),) * 3
+
+
+def test_the_thread_does_not_wait_within_a_reading() -> None:
+    meter = AveragingMeter([])
+    meter.min_window_s = 0.2
+    assert EnergyRecorder(meter, 0.01)._interval_s == 0.2
+    assert EnergyRecorder(meter, 0.5)._interval_s == 0.5
+
+
+def test_error_of_a_library_is_a_loss_with_its_reason(caplog: pytest.LogCaptureFixture) -> None:
+    with EnergyRecorder(FakeMeter([1.0, IndexError("list index")]), 0.001) as recorder:
+        recorder._thread.join(20)
+    lost = recorder.summary().lost
+    assert lost is not None
+    assert lost.endswith(": IndexError: list index")
+    assert len(caplog.records) == 1
+
+
 def test_an_estimate_has_no_uncertainty(fake_time: SimpleNamespace) -> None:
     meter = FakeMeter([2.0, 4.0])
     meter.source = "estimated"
