@@ -86,6 +86,6 @@ def t_quantile(p: float, freedom: float) -> float:
 
 def _cosine_power_integral(end: float, power: float) -> float:
     """Return the integral of cos(θ)^power from 0 to `end`, by Simpson's rule."""
-    values = [math.cos(end * k / STEPS) ** power for k in range(STEPS + 1)]
+    values: list[float] = [math.cos(end * k / STEPS) ** power for k in range(STEPS + 1)]
     odd, even = sum(values[1:-1:2]), sum(values[2:-1:2])
     return end / STEPS / 3 * (values[0] + 4 * odd + 2 * even + values[-1])

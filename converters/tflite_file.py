@@ -110,7 +110,9 @@ def operators(model: bytes) -> list[Operator]:
     found = []
     for operator in graph.operators:
         tensor = graph.tensors[operator.outputs[0]]
-        integers = graph.tensors[operator.inputs[0]].type == tensor.type == integer
+        # Not always the first input: that of a transposed convolution is a shape.
+        given = (graph.tensors[index].type for index in operator.inputs if index >= 0)
+        integers = tensor.type == integer and integer in given
         name, in_head = _text(tensor.name), operator.outputs[0] in head
         found.append(Operator(name, kind(content, operator), integers, in_head))
     return found

@@ -153,9 +153,9 @@ def _domains(powercap: Path) -> tuple[list[_Domain], list[_Domain]]:
                 logger.debug("%s: %s", name, problem)
                 if found is packages:
                     refused.setdefault(name, problem)
-    for name, problem in refused.items():
-        if name not in packages:
-            raise problem
+    lacking = [refusal for name, refusal in refused.items() if name not in packages]
+    if lacking:
+        raise lacking[0]
     if not packages:
         raise PowerError(
             f"rapl: no package domain in {powercap}: no Intel or AMD processor, a virtual machine, "

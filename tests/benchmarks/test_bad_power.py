@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import pytest
+from rich.console import Console
 
 from benchmarks import facts
+from benchmarks.device_files import Named
 from benchmarks.environment import Environment
-from benchmarks.plan import Plan
+from benchmarks.named_figures import named_figures
+from benchmarks.plan import MODES, Plan
+from benchmarks.read_report import parse_report
+from benchmarks.report_page.power_time import power_over_time
 from benchmarks.result import DeviceResult
 from benchmarks.run import run_benchmark
+from benchmarks.tables import tables
 from edge_pose.config import RunConfig
 from edge_pose.errors import EdgePoseError, PowerError
 from edge_pose.power import METERS, PowerMeter, PowerSummary
@@ -101,8 +109,30 @@ def test_a_meter_that_is_gone_before_the_next_repeat(
     vanishing: type[Vanishing], config: Make, plan: Plans, environment: Environment
 ) -> None:
     vanishing.left = 1
-    with pytest.raises(PowerError, match=r"^vanishing: /dev/i2c-1: no such device$"):
-        run_benchmark(config(3, power="vanishing"), plan(2), environment)
+    rules = plan(2, modes=MODES, rate_hz=100.0, closed=True, min_accuracy=50.0)
+    found = run_benchmark(config(3, power="vanishing"), rules, environment)
+    assert set(found.modes) == set(MODES)
+    for mode in found.modes.values():
+        assert len(mode.fps.values) == 2
+        assert mode.power.lost is not None
+        assert mode.power.lost.endswith("vanishing: /dev/i2c-1: no such device")
+        assert mode.power.accuracy_fps_per_watt is None
+    assert found.offline is not None
+    assert found.offline.power.mean_w.values == (5.0,)  # the only repeat that saw the meter
+    assert found.single_stream is not None
+    assert found.single_stream.power.samples == 0
+    assert "lost before it began" in (found.single_stream.power.lost or "")
+    assert not found.validity.valid
+    assert sum("the meter was lost" in reason for reason in found.validity.reasons) == 3
+    assert not {"offline.power", "single_stream.energy", "fixed_rate.ae"} & set(
+        named_figures(found)
+    )
+    assert parse_report(json.loads(found.model_dump_json(by_alias=True)), "here") == found
+    console = Console(width=160, record=True, file=io.StringIO())
+    for table in tables(found):
+        console.print(table)
+    assert console.export_text().count("LOST") == 9  # W, mJ and AE of three modes
+    assert "LOST" in power_over_time("key", Named("pi", found)).alt
 
 
 def test_a_meter_that_is_gone_during_the_idle_baseline(

@@ -109,7 +109,24 @@ def test_two_machines_only_when_asked_for(planted: Planted) -> None:
     a, b = planted(), planted(slow=3.0, environment__cpu_model="Cortex-A76")
     with pytest.raises(UsageError, match=r"machine: .* against Cortex-A76"):
         side_by_side(a, b)
+    with pytest.raises(UsageError, match=r"machine: .* against Cortex-A76"):
+        side_by_side(a, b, other_machine=True)  # the power is estimated, which is of one machine
+    a = planted(meter__source="measured")
+    b = planted(slow=3.0, environment__cpu_model="Cortex-A76", meter__source="measured")
     assert side_by_side(a, b, other_machine=True)["offline.fps"] == "worse"
+
+
+def test_two_files_of_one_name_are_told_apart(
+    bench: Callable[..., tuple[int, str, str]], result: DeviceResult, tmp_path: Path
+) -> None:
+    files = [tmp_path / folder / "run.json" for folder in ("before", "after")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(result.model_dump_json(by_alias=True), "utf-8")
+    code, out, _ = bench("compare", *files, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert [found[side]["name"] for side in "ab"] == [str(f.with_suffix("")) for f in files]
 
 
 def test_what_else_changed_is_told(planted: Planted) -> None:

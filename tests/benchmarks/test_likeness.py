@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.likeness import check_alike, require_alike
+from benchmarks.likeness import Aspect, check_alike, require_alike
 from benchmarks.result import DeviceResult
 from edge_pose.errors import UsageError
 
@@ -90,7 +90,28 @@ def test_only_what_is_compared_must_be_alike(result: DeviceResult, change: Chang
 def test_other_machines_only_when_asked_for(result: DeviceResult, change: Change) -> None:
     other = change("environment.cpu_model", "Cortex-A76")
     assert len(check_alike(result, other)) == 1
-    assert check_alike(result, other, other_machine=True) == ()
+    speed: tuple[Aspect, ...] = ("accuracy", "speed")
+    assert len(check_alike(result, other, aspects=speed)) == 1
+    assert check_alike(result, other, aspects=speed, other_machine=True) == ()
+
+
+def test_accuracy_alone_is_of_no_machine(result: DeviceResult, change: Change) -> None:
+    other = change("environment.cpu_model", "Cortex-A76")
+    assert check_alike(result, other, aspects=("accuracy",)) == ()
+
+
+def test_an_estimate_compares_on_its_own_machine_only(result: DeviceResult, change: Change) -> None:
+    other = change("environment.cpu_model", "Cortex-A76")
+    (line,) = check_alike(result, other, other_machine=True)
+    assert line.endswith("against Cortex-A76")
+    (line,) = check_alike(result, change("meter.detail", "other figures"), other_machine=True)
+    assert line.startswith("estimate: ")
+    measured = {"source": "measured"}
+    a, b = (
+        one.model_copy(update={"meter": one.meter.model_copy(update=measured)})
+        for one in (result, other)
+    )
+    assert check_alike(a, b, other_machine=True) == ()
 
 
 def test_all_differences_are_told_at_once(result: DeviceResult, change: Change) -> None:

@@ -133,3 +133,25 @@ def test_show_of_a_result_in_other_units(
     file = tmp_path / "result.json"
     file.write_text(json.dumps(scale(values, "offline.power.mean_w", 1e3)), "utf-8")
     assert "mixed units" in errors("show", file)
+
+
+def test_a_mode_without_the_latency_that_matters(values: dict[str, Any]) -> None:
+    del values["offline"]["latency"]["end_to_end"]
+    with pytest.raises(UsageError, match=r"offline: latency: has no end_to_end"):
+        parse_report(values, "here")
+
+
+@pytest.mark.parametrize(
+    ("key", "number", "expected"),
+    [("counts", -1, "counts.0: .*greater than or equal to 0"), ("edges_ms", 1e9, "edges do not")],
+)
+def test_a_broken_histogram(key: str, number: float, expected: str, values: dict[str, Any]) -> None:
+    values["offline"]["histogram"][key][0] = number
+    with pytest.raises(UsageError, match=expected):
+        parse_report(values, "here")
+
+
+def test_power_without_samples_has_a_reason(values: dict[str, Any]) -> None:
+    values["offline"]["power"]["samples"] = 0
+    with pytest.raises(UsageError, match="no samples, and no reason why"):
+        parse_report(values, "here")

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from benchmarks import workload
+from benchmarks import facts, workload
+from benchmarks import run as run_module
+from benchmarks.device_files import check_writable
 from benchmarks.environment import Environment
 from benchmarks.parts import summarize
 from benchmarks.plan import MODES, Plan
@@ -62,7 +66,7 @@ def test_every_figure_is_derived_from_what_was_measured(result: DeviceResult) ->
         assert above.values[0] == pytest.approx(
             (mode.power.mean_w.values[0] - idle_w) / mode.fps.values[0]
         )
-        assert len(mode.power.series.time_s) == mode.power.samples
+        assert 2 <= len(mode.power.series.time_s) <= mode.power.samples
     assert (result.meter.source, result.meter.scope) == ("estimated", "board")
     assert any("estimated" in warning for warning in result.warnings)
     assert result.validity.valid
@@ -214,6 +218,83 @@ def test_the_command_prints_json_and_nothing_else(
         assert text in out
     for text in ("100 FPS camera", "inference threads", "deadlines missed", "open division"):
         assert text in out
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(
+    errors: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_artifact: Path,
+    make_clip: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    measured: list[object] = []
+    monkeypatch.setattr("benchmarks.run.run_benchmark", measured.append)
+    known = ("run", "--model", tiny_artifact, "--source", make_clip(3), "--out")
+    file = tmp_path / "absent" / "result.json"
+    assert errors(*known, file) == f"{file}: cannot be written: No such file or directory"
+    assert measured == []
+
+
+def test_looking_whether_a_file_can_be_written_leaves_it_as_it_is(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    old.write_text("before", "utf-8")
+    check_writable(old)
+    check_writable(new)
+    assert old.read_text("utf-8") == "before"
+    assert not new.exists()
+
+
+def test_a_short_clip_is_played_until_there_is_enough_to_measure(
+    config: Make, plan: Plans, environment: Environment
+) -> None:
+    found = run_benchmark(config(3), plan(min_seconds=0.4, modes=MODES, rate_hz=50.0), environment)
+    assert found.source.frames == 3
+    assert found.setup.min_seconds == 0.4
+    for mode in found.modes.values():
+        assert mode.power.window_s is not None
+        assert mode.power.window_s >= 0.4
+    assert found.offline is not None
+    assert found.offline.frames > 3
+    assert found.offline.frames % 3 == 0  # whole clips
+    assert found.parts is not None
+    assert found.parts.rounds[0].bare.frames == 3
+
+
+MEMORY = """
+import sys
+from benchmarks import facts, workload
+from edge_pose.config import load_config
+workload.READY_BYTES = int(sys.argv[3])
+config = load_config(flags={"model": sys.argv[1], "source": sys.argv[2], "max_frames": 60}, env={})
+with workload.open_workload(config) as work:
+    print(len(work.images), facts.rss_mib(work))
+"""
+
+
+def test_the_frames_that_are_kept_ready_are_not_of_the_pipeline_s_memory(
+    tiny_artifact: Path,
+) -> None:
+    found = {}
+    for ready in (0, 1 << 30):
+        arguments = (str(tiny_artifact), "synthetic:800x600@30", str(ready))
+        command = [sys.executable, "-c", MEMORY, *arguments]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+        found[int(said[0])] = float(said[1])
+    assert set(found) == {1, 60}  # 60 of them are 82 MiB
+    assert found[60] == pytest.approx(found[1], abs=20.0)
+    assert found[1] > 20.0
+
+
+def test_the_models_of_the_sweep_are_not_of_the_pipeline_s_memory(
+    monkeypatch: pytest.MonkeyPatch, config: Make, plan: Plans, environment: Environment
+) -> None:
+    done: list[str] = []
+    look = facts.rss_mib
+    monkeypatch.setattr(facts, "rss_mib", lambda work: done.append("memory") or look(work))
+    sweep = run_module.sweep_threads
+    monkeypatch.setattr(run_module, "sweep_threads", lambda b: done.append("sweep") or sweep(b))
+    run_benchmark(config(3), plan(threads_sweep=True), environment)
+    assert done == ["memory", "sweep"]
 
 
 def test_the_table_is_printed_without_json(

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from benchmarks import facts
 from benchmarks.plan import Plan
 from benchmarks.result import DeviceResult, Validity
-from benchmarks.validity import judge
-from edge_pose.power import MachineState
+from benchmarks.validity import judge, too_short
+from edge_pose.power import MachineState, PowerSummary
 
 Judge = Callable[..., Validity]
 
@@ -108,7 +109,17 @@ def test_the_command_says_it_with_its_exit_code(
     # What the machine does meanwhile must not decide: any two windows are alike.
     monkeypatch.setattr("benchmarks.rounds.SteadyState", AlwaysSteady)
     monkeypatch.setattr("benchmarks.run.read_state", lambda _: nothing)
-    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1, "--min-seconds", 0)
+    known = (
+        "run",
+        "--artifact",
+        tiny_artifact,
+        "--source",
+        make_clip(3),
+        "--rounds",
+        1,
+        "--min-seconds",
+        0,
+    )
     quick = ("--mode", "offline", "--idle", 0, "--no-parts", "--json")
     found, out, err = bench(*known, *quick, "--closed", "--min-accuracy", minimum)
     assert found == code
@@ -120,7 +131,17 @@ def test_the_command_says_it_with_its_exit_code(
 def test_the_table_says_invalid(
     bench: Callable[..., tuple[int, str, str]], tiny_artifact: Path, make_clip: Callable[..., Path]
 ) -> None:
-    known = ("run", "--artifact", tiny_artifact, "--source", make_clip(3), "--rounds", 1, "--min-seconds", 0)
+    known = (
+        "run",
+        "--artifact",
+        tiny_artifact,
+        "--source",
+        make_clip(3),
+        "--rounds",
+        1,
+        "--min-seconds",
+        0,
+    )
     quick = ("--mode", "offline", "--idle", 0, "--no-parts", "--warm-up", 0)
     code, out, _ = bench(*known, *quick, "--closed", "--min-accuracy", 99)
     assert code == 1
@@ -134,3 +155,21 @@ class AlwaysSteady:
         self.window, self.tolerance, self.frames = window, 0.02, at_most
         self.medians_s: list[float] = []
         self.steady = self.done = True
+
+
+def test_a_repeat_that_the_meter_saw_too_little_of(verdict: Judge, result: DeviceResult) -> None:
+    window_s = min(mode.power.window_s or 0.0 for mode in result.modes.values())
+    slow = result.meter.model_copy(update={"update_s": 20.0})
+    assert verdict(meter=result.meter.model_copy(update={"update_s": window_s / 3.01})).valid
+    found = verdict(meter=slow)
+    assert len(found.reasons) == len(result.modes)
+    assert "has a new value every 20 s: give a longer clip or --min-seconds" in found.reasons[0]
+
+
+def test_it_is_warned_of_in_the_open_division(result: DeviceResult) -> None:
+    slow = result.meter.model_copy(update={"update_s": 20.0})
+    power = PowerSummary(5.0, 5.0, 1.0, 3, "rapl", "measured", "package-0")
+    lines = facts.warnings(
+        result.environment, result.warm_up, result.machine, [power], too_short(slow, result.modes)
+    )
+    assert sum(line.startswith("power of ") for line in lines) == len(result.modes)
