@@ -122,7 +122,7 @@ def meter(bench: Bench, passes: Sequence[Pass]) -> Meter:
         scope=first.scope,
         detail=bench.instruments.meter.detail,
         uncertainty_w=_largest(p.uncertainty_w for p in powers),
-        sensor_known=first.sensor_known,
+        sensor_known=all(p.sensor_known for p in powers),
         update_s=bench.instruments.meter.accuracy.update_s,
         rate_hz=sum(max(p.rate_hz, 0.0) for p in powers) / len(powers),
         idle_w=None if idle is None else idle.mean_w,
@@ -202,4 +202,6 @@ def _sha256(file: Path) -> str:
 
 
 def _largest(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+    """Return the largest; None where one of them is not known."""
+    known = list(values)
+    return None if None in known else max((v for v in known if v is not None), default=None)

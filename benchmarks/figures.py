@@ -130,7 +130,7 @@ def _series(passes: Sequence[Pass]) -> PowerSeries:
         for p in passes
         for time_s, power_w in p.trace
     ]
-    points = points[:: -(-len(points) // MAX_POINTS)]
+    points = points[:: max(-(-len(points) // MAX_POINTS), 1)]
     return PowerSeries(
         time_s=tuple(round(time_s, 3) for time_s, _ in points),
         power_w=tuple(round(power_w, 4) for _, power_w in points),

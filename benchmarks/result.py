@@ -249,7 +249,7 @@ class Machine(Table):
     after: MachineState
     rss_mib: float = Field(
         ge=0,
-        description="largest resident set of this process, less the frames that it keeps ready",
+        description="largest resident set while warming up, less the frames that are kept ready",
     )
     throttled: tuple[str, ...] | None = Field(
         description="what held the clocks back; None: nothing tells whether anything did"

@@ -64,11 +64,13 @@ def _measure(
 ) -> DeviceResult:
     before = bench.instruments.read_state()
     warm = warm_up(bench)
+    # Later there is more in memory than a run has: the parts, and what passes leave behind.
+    peak_mib = facts.rss_mib(bench.work) if warm.discarded_frames else None
     rounds: list[OneRound] = []
     for number in range(1, bench.plan.repeats + 1):
         rounds.append(run_round(bench, number))
+        peak_mib = peak_mib or facts.rss_mib(bench.work)
         on_round(number, rounds[-1])
-    peak_mib = facts.rss_mib(bench.work)  # before more models are loaded than a run has
     sweep = sweep_threads(bench) if bench.plan.threads_sweep else ()
     after = bench.instruments.read_state()
 
@@ -80,7 +82,7 @@ def _measure(
         estimator.detector.manifest, estimator.detector.backend
     )
     meter = facts.meter(bench, passes)
-    machine = facts.machine(before, after, powers, peak_mib)
+    machine = facts.machine(before, after, powers, peak_mib or 0.0)
     percent = artifact.accuracy.percent if artifact.accuracy else None
     modes = _modes(rounds, percent)
     fixed_rate = _fixed_rate(bench, rounds, percent)

@@ -6,12 +6,13 @@ from benchmarks.companion import Companion
 from edge_pose.errors import EdgePoseError
 
 
-def test_leaving_a_process_that_has_ended_does_not_hide_why() -> None:
-    # `this` prints and ends; the task is larger than what a pipe holds, so that some is left.
-    with (
-        pytest.raises(EdgePoseError, match="test: the real error"),
-        Companion("this", {}, "test") as one,
-    ):
-        one._process.wait()  # noqa: SLF001 - only then what is told cannot be heard
-        one.tell({"x": "y" * 100})
+def fail_beside(one: Companion) -> None:
+    with one:
+        one._process.wait()  # `this` only prints; from now on nothing that is told can be heard
+        one.tell({"never": "heard"})
         raise EdgePoseError("test: the real error")
+
+
+def test_leaving_a_process_that_has_ended_does_not_hide_why() -> None:
+    with pytest.raises(EdgePoseError, match="test: the real error"):
+        fail_beside(Companion("this", {}, "test"))

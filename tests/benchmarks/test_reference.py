@@ -229,6 +229,15 @@ def test_the_command(
     assert found["ours"][0]["unlike"]
 
 
+def test_a_narrow_terminal_does_not_break_words(
+    bench: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = bench("reference")
+    for words in ("AE computed", "within the rounding", "MAdds, G", "+14.87"):
+        assert words in out
+
+
 def test_where_table_1_is_not_installed(
     bench: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -30,10 +30,11 @@ class Clip:
 
     def frames(self) -> Iterator[Frame]:
         image = np.zeros((2, 2, 3), np.uint8)
-        for index in range(self._length):
+        length = self._length
+        self._length -= self._shrinks
+        for index in range(length):
             self.now_s += FRAME_S
             yield Frame(image, index, utc_now(), self.now_s, media_s=index * 0.04)
-        self._length -= self._shrinks
 
     def close(self) -> None:
         self.closed = True

@@ -231,7 +231,10 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(
     monkeypatch.setattr("benchmarks.run.run_benchmark", measured.append)
     known = ("run", "--model", tiny_artifact, "--source", make_clip(3), "--out")
     file = tmp_path / "absent" / "result.json"
-    assert errors(*known, file) == f"{file}: cannot be written: No such file or directory"
+    assert (
+        errors(*known, file)
+        == f"edge-pose-bench: {file}: cannot be written: No such file or directory"
+    )
     assert measured == []
 
 
