@@ -51,15 +51,11 @@ class Bench:
     def run_pass(self, mode: ModeName) -> Pass:
         """Run the frame loop once, for as long as the plan says."""
         min_s = self.plan.min_seconds
-        return run_pass(
-            self.work, mode, self.instruments, self.folder, self.rate_hz, min_s=min_s
-        )
+        return run_pass(self.work, mode, self.instruments, self.folder, self.rate_hz, min_s=min_s)
 
     def warm_up_pass(self, at_most: int) -> Pass:
         """Run it over the clip once, a frame at a time."""
-        return run_pass(
-            self.work, "single_stream", self.instruments, self.folder, at_most=at_most
-        )
+        return run_pass(self.work, "single_stream", self.instruments, self.folder, at_most=at_most)
 
 
 @dataclass(frozen=True, slots=True)

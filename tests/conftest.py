@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import logging
 import os
 import shutil
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -35,6 +36,7 @@ from edge_pose.types import FloatArray, Image
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
+PACKAGES = ("edge_pose", "edge_pose.power", "converters", "training", "benchmarks")
 INPUT_PX, STRIDE = 64, 4
 GAIN = 1.25  # so that a blob which fills a heatmap px has a score of 1 even after video coding
 COLOR_OF = np.array([0] * 5 + [1] * 6 + [2] * 5)  # keypoint -> red, green, blue
@@ -49,6 +51,21 @@ def _no_settings_from_outside(
             monkeypatch.delenv(name)
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path_factory.getbasetemp() / name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def _logging_stays() -> Iterator[None]:
+    """Commands set logging up for a process of their own; what they set ends with the test."""
+    root = logging.getLogger()
+    loggers = [logging.getLogger(name) for name in PACKAGES]
+    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
+    level, disabled = root.level, logging.root.manager.disable
+    yield
+    root.setLevel(level)
+    logging.disable(disabled)
+    for logger, its_level, propagate, handlers in before:
+        logger.setLevel(its_level)
+        logger.propagate, logger.handlers = propagate, handlers
 
 
 @pytest.fixture(scope="session")

@@ -151,7 +151,7 @@ def test_bad_input_is_one_line(generated: Path, tmp_path: Path) -> None:
     one_line_error(edge_pose_train("info", "hourglass_lite_x"), 2, "did you mean")
     one_line_error(edge_pose_train("evaluate", "nothing", *data), 1, "nothing", "neither")
     one_line_error(
-        edge_pose_train("evaluate", "nothing", *data, "--dataset", "mpi"), 2, "did you mean 'mpii'"
+        edge_pose_train("evaluate", "default", *data, "--dataset", "mpi"), 2, "did you mean 'mpii'"
     )
     text = tmp_path / "x.safetensors"
     text.write_text("no weights")
