@@ -35,10 +35,8 @@ demo: $(RUNTIME)/stamp
 
 setup: $(DEV)/stamp
 
-# Passive waiting: a spinning second thread stalls tests when something else wants the cores.
-# Two processes with one thread each: conversions and networks are most of the work.
 test: $(DEV)/stamp
-	@OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest -n 2 --dist loadfile --max-worker-restart 0 $(PYTEST_ARGS)
+	@$(DEV)/bin/python scripts/run_tests.py $(PYTEST_ARGS)
 
 check: $(DEV)/stamp
 	@$(DEV)/bin/ruff check .

@@ -36,7 +36,7 @@ from edge_pose.types import FloatArray, Image
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
 
-PACKAGES = ("edge_pose", "edge_pose.power", "converters", "training", "benchmarks")
+PACKAGES = ("edge_pose", "converters", "training", "benchmarks")
 INPUT_PX, STRIDE = 64, 4
 GAIN = 1.25  # so that a blob which fills a heatmap px has a score of 1 even after video coding
 COLOR_OF = np.array([0] * 5 + [1] * 6 + [2] * 5)  # keypoint -> red, green, blue
@@ -56,16 +56,15 @@ def _no_settings_from_outside(
 @pytest.fixture(autouse=True)
 def _logging_stays() -> Iterator[None]:
     """Commands set logging up for a process of their own; what they set ends with the test."""
-    root = logging.getLogger()
-    loggers = [logging.getLogger(name) for name in PACKAGES]
-    before = [(logger, logger.level, logger.propagate, list(logger.handlers)) for logger in loggers]
-    level, disabled = root.level, logging.root.manager.disable
+    level, disabled = logging.root.level, logging.root.manager.disable
     yield
-    root.setLevel(level)
+    logging.root.setLevel(level)
     logging.disable(disabled)
-    for logger, its_level, propagate, handlers in before:
-        logger.setLevel(its_level)
-        logger.propagate, logger.handlers = propagate, handlers
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in PACKAGES:
+            logger.setLevel(logging.NOTSET)
+            logger.handlers.clear()
+            logger.propagate, logger.disabled = True, False
 
 
 @pytest.fixture(scope="session")
