@@ -131,13 +131,15 @@ def run(*arguments: str) -> Done:
 
 def test_messages_of_the_filter(broker: BrokerAddress) -> None:
     with publishing(broker), Subscriber(config_of(broker), ["edge_pose/+/+/poses"]) as subscriber:
-        received = [one for _ in range(5) if (one := subscriber.receive(20)) is not None]
+        # The broker sends retained messages of other topics, too, when a filter has wildcards.
+        several = [one for _ in range(8) if (one := subscriber.receive(20)) is not None]
+    received = [one for one in several if not one.retained]
     assert {one.topic for one in received} == {"edge_pose/device-1/camera0/poses"}
     frames = [one.message["frame"] for one in received]
     # A publisher on a busy machine drops frames rather than to wait, so that some may be missing.
-    assert len(frames) == 5
+    assert len(frames) >= 5
     assert frames == sorted(set(frames))
-    assert all(one.problem is None and not one.retained for one in received)
+    assert all(one.problem is None for one in received)
 
 
 def test_nothing_comes(broker: BrokerAddress) -> None:
@@ -364,6 +366,7 @@ def test_ctrl_c_is_a_clean_end(broker: BrokerAddress, terminal: bool, tmp_path: 
         while "device-1/camera0" not in shown and time.monotonic() < deadline_s:
             shown += os.read(ours, 10_000).decode() if terminal else output.read_text()
             time.sleep(0.02)
+        time.sleep(0.5)  # what came first were retained messages, from before there were poses
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     if terminal:

@@ -121,7 +121,7 @@ def test_live_frames_are_dropped_when_the_encoder_is_slow(
     report = publisher.close()
     assert report == publisher.close()
     assert report.sent + report.dropped == 30
-    assert len(read(path)) == report.sent > 0
+    assert len(read(path)) >= report.sent > 0  # a frame stands until the next one, for the pace
 
 
 def people_in(path: Path) -> list[bool]:
