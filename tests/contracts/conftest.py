@@ -134,9 +134,9 @@ NETWORKS: dict[str, tuple[type[nn.Module], str]] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _networks() -> Iterator[None]:
-    """Register the networks of this file while something is converted."""
+    """Register the networks of this file for one module: the registry is everybody's."""
     get_model("hourglass_lite_s")  # fills the table, before something is added to it
     for task, (network, kind) in NETWORKS.items():
 
@@ -169,13 +169,13 @@ def _drawn(scene: Any, seed: int, count: int) -> Image:
     return np.stack(pictures)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def crops(scene: Any) -> Image:
     """The pictures of the contract."""
     return _drawn(scene, seed=1, count=8)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def network(_networks: None) -> Callable[[str], tuple[nn.Module, CheckpointInfo]]:
     """Return the float network of a task."""
 
@@ -187,7 +187,7 @@ def network(_networks: None) -> Callable[[str], tuple[nn.Module, CheckpointInfo]
     return build
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def expected(
     network: Callable[[str], tuple[nn.Module, CheckpointInfo]], crops: Image
 ) -> Callable[[str], list[list[FloatArray]]]:
@@ -204,7 +204,7 @@ def expected(
     return maps
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def artifact_of(
     network: Callable[[str], tuple[nn.Module, CheckpointInfo]],
     scene: Any,
