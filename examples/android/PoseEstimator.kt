@@ -90,10 +90,10 @@ class PoseEstimator(assets: AssetManager, threads: Int = 4) : AutoCloseable {
     /** Step 3: draw the region into [crop]; a canvas has its origin at the corner of a pixel. */
     private fun cut(image: Bitmap, region: Region) {
         val zoom = manifest.width / region.width
-        val shrink = max(1, (1 / zoom).toInt())
+        val shrink = if (zoom < 0.5f) min((1 / zoom).toInt(), min(image.width, image.height)) else 1
         val source = if (shrink > 1) shrunk(image, shrink) else image
         val matrix = Matrix()
-        matrix.setScale(image.width.toFloat() / source.width, image.height.toFloat() / source.height)
+        matrix.setScale(shrink.toFloat(), shrink.toFloat())
         matrix.postTranslate(-(region.cx + 0.5f), -(region.cy + 0.5f))
         matrix.postScale(zoom, zoom)
         matrix.postTranslate(manifest.width / 2f, manifest.height / 2f)
@@ -101,15 +101,33 @@ class PoseEstimator(assets: AssetManager, threads: Int = 4) : AutoCloseable {
         Canvas(crop).drawBitmap(source, matrix, paint)
     }
 
-    /** The mean over squares of pixels: halved again and again, then the rest. */
+    /** Means over squares of pixels; a rest at the right and at the bottom is left out. */
     private fun shrunk(image: Bitmap, factor: Int): Bitmap {
-        var small = image
-        val width = max(1, image.width / factor)
-        val height = max(1, image.height / factor)
-        while (small.width >= 2 * width && small.height >= 2 * height) {
-            small = Bitmap.createScaledBitmap(small, small.width / 2, small.height / 2, true)
+        val width = image.width / factor
+        val height = image.height / factor
+        val squares = IntArray(width * factor * factor) // one row of them
+        val means = IntArray(width)
+        val small = Bitmap.createBitmap(width, height, Bitmap.Config.ARGB_8888)
+        for (y in 0 until height) {
+            image.getPixels(squares, 0, width * factor, 0, y * factor, width * factor, factor)
+            for (x in 0 until width) means[x] = mean(squares, x, width, factor)
+            small.setPixels(means, 0, width, 0, y, width, 1)
         }
-        return Bitmap.createScaledBitmap(small, width, height, true)
+        return small
+    }
+
+    private fun mean(squares: IntArray, x: Int, width: Int, factor: Int): Int {
+        var red = 0
+        var green = 0
+        var blue = 0
+        for (row in 0 until factor) for (column in 0 until factor) {
+            val pixel = squares[(row * width + x) * factor + column]
+            red += Color.red(pixel)
+            green += Color.green(pixel)
+            blue += Color.blue(pixel)
+        }
+        val n = factor * factor
+        return Color.rgb((red + n / 2) / n, (green + n / 2) / n, (blue + n / 2) / n)
     }
 
     /** Step 4: what is stored for each value of a pixel, by channel in the network's order. */
