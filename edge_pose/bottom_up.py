@@ -88,6 +88,7 @@ class BottomUpEstimator(Estimator):
         with watch.time("preprocess"):
             matrix = region_affine(region, self.input_size)
             tensor = to_tensor(crop(image, matrix, self.input_size)[None], self._spec)
+        watch.before_network()
         with watch.time("infer"):
             outputs = self.backend.run(tensor)
         with watch.time("decode"):

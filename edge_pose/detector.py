@@ -65,9 +65,12 @@ class PersonDetector:
             BackendError: the runtime fails.
         """
         check_image(image)
-        with (stopwatch or Stopwatch()).time("detect"):
+        watch = stopwatch or Stopwatch()
+        with watch.time("detect"):
             view, matrix = fit_picture(image, self.input_size)
-            maps = self.backend.run(to_tensor(view[None], self._spec))[0][0]
+            tensor = to_tensor(view[None], self._spec)
+            watch.before_network()
+            maps = self.backend.run(tensor)[0][0]
             return find_boxes(
                 maps,
                 self.manifest.decoder.stride,

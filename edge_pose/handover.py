@@ -22,6 +22,7 @@ class Handover(Generic[Item]):
         items: iterated in the thread.
         depth: items that may be ready and not yet taken.
         newest: never wait for the consumer, but drop the oldest item that is ready; counted.
+        hold: keep each item back until the iterable calls `release`, or is done with the next one.
         cancel: called on leaving the `with` block; makes the iterable end where it waits.
         name: of the thread.
     """
@@ -32,14 +33,21 @@ class Handover(Generic[Item]):
         depth: int,
         *,
         newest: bool = False,
+        hold: bool = False,
         cancel: Callable[[], None] = lambda: None,
         name: str,
     ) -> None:
         self.dropped = 0
         self._items = items
         self._newest = newest
+        self._hold = hold
         self._cancel = cancel
-        self._queue: queue.Queue[Item | None] = queue.Queue(depth)
+        self._held: Item | None = None
+        # Two simple queues, which run without Python code, are quicker than one queue.Queue.
+        self._ready: queue.SimpleQueue[Item | None] = queue.SimpleQueue()
+        self._space: queue.SimpleQueue[None] = queue.SimpleQueue()  # an entry per free place
+        for _ in range(depth):
+            self._space.put(None)
         self._stop = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -61,37 +69,53 @@ class Handover(Generic[Item]):
             BaseException: what the iterable raised; the items before that were handed out.
         """
         try:
-            item = self._queue.get(timeout=timeout_s)
+            item = self._ready.get(timeout=timeout_s)
         except queue.Empty:
             raise TimeoutError from None
-        if item is None and self._error is not None:
+        if item is not None:
+            self._space.put(None)
+        elif self._error is not None:
             raise self._error
         return item
+
+    def release(self) -> None:
+        """Hand on the item that is held back, if there is one; for the iterable's own thread."""
+        item, self._held = self._held, None
+        if item is not None:
+            self._ready.put(item)
 
     def _run(self) -> None:
         try:
             for item in self._items:
-                if not self._put(item):
+                self.release()
+                if not self._find_space():
                     return
+                self._held = item
+                if not self._hold:
+                    self.release()
         except BaseException as error:  # noqa: BLE001 - handed to the consumer by get()
             self._error = error
-        self._put(None)
+        self.release()
+        self._ready.put(None)
 
-    def _put(self, item: Item | None) -> bool:
-        hurry = self._newest and item is not None
+    def _find_space(self) -> bool:
+        """Take a free place; False where the run is over before there is one."""
+        wait_s = 0.0 if self._newest else POLL_S
         while not self._stop.is_set():
             try:
-                self._queue.put(item, timeout=0 if hurry else POLL_S)
-            except queue.Full:
-                if hurry:
-                    self._drop_oldest()
-            else:
+                self._space.get(timeout=wait_s)
                 return True
+            except queue.Empty:
+                if self._newest and self._drop_oldest():
+                    return True
+                wait_s = POLL_S  # the consumer was quicker and is about to give the place back
         return False
 
-    def _drop_oldest(self) -> None:
+    def _drop_oldest(self) -> bool:
+        """Take the place of the item that is ready for longest; False where there is none."""
         try:
-            self._queue.get_nowait()
-            self.dropped += 1
-        except queue.Empty:  # the consumer was quicker
-            pass
+            self._ready.get_nowait()
+        except queue.Empty:
+            return False
+        self.dropped += 1
+        return True

@@ -18,6 +18,7 @@ from edge_pose.tracking_people import CrowdTracker, PeopleTracker
 from edge_pose.types import Frame, FrameResult, Image, Pose
 
 MANY_PEOPLE = 10  # followed at most, where all can be found and nobody says otherwise
+POLL_S = 0.2  # how soon a wait for a frame notices that the run was stopped
 STALE_S = 2.0  # a live source that says nothing for so long counts as stale
 
 FindPoses: TypeAlias = Callable[[Image, Stopwatch], list[Pose]]
@@ -32,6 +33,8 @@ class Pipeline:
         config: tracking, smoothing and limits.
         stop: ends the loop after the frame in work.
         on_stale: called with True when a live source falls silent and with False when it is back.
+        on_pause: called in the iterating thread when it has no use for the interpreter for a while:
+            a network is about to run, or there is no frame yet.
     """
 
     def __init__(
@@ -42,12 +45,14 @@ class Pipeline:
         *,
         stop: threading.Event | None = None,
         on_stale: Callable[[bool], None] = lambda _: None,
+        on_pause: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._config = config
         self._stop = stop or threading.Event()
         self._cancelled = threading.Event()
         self._on_stale = on_stale
+        self._on_pause = on_pause
         self._smooth = KeypointSmoother(config.smoothing, config.min_keypoint_score)
         self._search: FindPoses = estimator.search
         self._follow: FindPoses = (
@@ -63,12 +68,10 @@ class Pipeline:
         """
         count = 0
         with FrameQueue(self._source) as frames:
-            while count != self._config.max_frames:
-                frame = self._next(frames)
-                if frame is None:
-                    return
+            while count != self._config.max_frames and (frame := self._next(frames)) is not None:
                 yield self._process(frame, frames.dropped)
                 count += 1
+            self._on_pause()  # closing a camera takes a while
 
     def cancel(self) -> None:
         """End the iteration after the frame in work; for another thread than the iterating one."""
@@ -80,11 +83,13 @@ class Pipeline:
 
     def _next(self, frames: FrameQueue) -> Frame | None:
         """Wait for a frame; None at the end of the source or when the run was stopped."""
-        silent_since, stale = time.monotonic(), False
+        silent_since, stale, wait_s = time.monotonic(), False, 0.0
         while not self._stopped:
             try:
-                frame = frames.get(timeout_s=0.2)
+                frame = frames.get(wait_s)
             except TimeoutError:
+                self._on_pause()
+                wait_s = POLL_S
                 if self._source.live and time.monotonic() - silent_since > STALE_S:
                     self._on_stale(True)
                     stale = True
@@ -97,7 +102,7 @@ class Pipeline:
         return None
 
     def _process(self, frame: Frame, dropped: int) -> FrameResult:
-        watch = Stopwatch()
+        watch = Stopwatch(self._on_pause)
         # Stills have nothing to do with each other: each is searched from scratch.
         moving = self._source.live or frame.media_s is not None
         poses = (self._follow if moving else self._search)(frame.image, watch)

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+
+import cv2
 
 from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
@@ -108,6 +110,17 @@ def check_outputs(config: RunConfig) -> None:
                 raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
 
 
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """Keep OpenCV from waking every core for a crop, which takes 0.1 ms: others work there."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
 class Session:
     """The publishers and figures of one run.
 
@@ -169,19 +182,17 @@ class Session:
     ) -> None:
         """Publish every frame until the source ends or breaks."""
         self._announce("running")
-        pipeline = Pipeline(
-            self.source, self.estimator, self.config, stop=stop, on_stale=self._on_stale
-        )
         self.figures = RunFigures()
         reason = None
         try:
-            for result in self._results(pipeline, energy):
-                start = time.perf_counter()
-                message = poses_message(result, self.context)
-                for publisher in self.publishers:
-                    publisher.poses(result, message)
-                self.figures.add(result, time.perf_counter() - start)
-                on_result(result)
+            with _one_opencv_thread():
+                for result in self._results(stop, energy):
+                    start = time.perf_counter()
+                    message = poses_message(result, self.context)
+                    for publisher in self.publishers:
+                        publisher.poses(result, message)
+                    self.figures.add(result, time.perf_counter() - start)
+                    on_result(result)
         except SourceError as error:
             self.error, reason = error, str(error)
         except BaseException as error:
@@ -191,11 +202,22 @@ class Session:
             self._stats(energy)
             self._announce("no_source", reason)
 
-    def _results(self, pipeline: Pipeline, energy: EnergyRecorder) -> Iterator[FrameResult]:
+    def _results(self, stop: threading.Event, energy: EnergyRecorder) -> Iterator[FrameResult]:
         """Yield results while the next ones are made; send statistics when they are due."""
+        pipeline = Pipeline(
+            self.source,
+            self.estimator,
+            self.config,
+            stop=stop,
+            on_stale=self._on_stale,
+            on_pause=lambda: results.release(),
+        )
+        # Two threads cannot run Python at the same time. A result is held back until the network
+        # runs, or it would be published in turns with the preparation of the next frame.
+        results = Handover(pipeline, RESULTS_AHEAD, hold=True, cancel=pipeline.cancel, name="infer")
         interval_s = self.config.stats_interval_s
         due_s = time.monotonic() + interval_s
-        with Handover(pipeline, RESULTS_AHEAD, cancel=pipeline.cancel, name="infer") as results:
+        with results:
             while True:
                 if time.monotonic() >= due_s:  # whether or not there are frames
                     self._stats(energy)

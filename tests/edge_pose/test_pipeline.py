@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -166,6 +167,39 @@ def test_leaving_the_loop_ends_the_capturing_thread(
     while any(thread.name == "capture" for thread in threading.enumerate()):
         assert time.monotonic() < deadline_s
         time.sleep(0.01)
+
+
+def test_pauses_are_told_before_each_network_run_and_before_the_source_is_closed(
+    estimator: Estimator, walk: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    infer = estimator.backend.run
+
+    def run(tensor: Any) -> Any:
+        events.append("network")
+        return infer(tensor)
+
+    monkeypatch.setattr(estimator.backend, "run", run)
+    source = Pictures(walk)
+    monkeypatch.setattr(source, "close", lambda: events.append("close"))
+    config = CONFIG.model_copy(update={"max_frames": 3})
+    pipeline = Pipeline(source, estimator, config, on_pause=lambda: events.append("pause"))
+    for _ in pipeline:
+        events.append("result")
+    assert events.count("result") == 3
+    for before, event in itertools.pairwise(events):
+        assert before == "pause" or event not in ("network", "close")
+    assert events[-1] == "close"
+
+
+def test_a_wait_for_a_frame_is_a_pause(estimator: Estimator, walk: list[Image]) -> None:
+    paused = threading.Event()
+    source = Pictures(walk[:2], live=True)
+    source.before = lambda index: index == 1 and paused.wait(30)
+    results = iter(Pipeline(source, estimator, CONFIG, on_pause=paused.set))
+    next(results)
+    paused.clear()
+    assert next(results).frame.index == 1
 
 
 def test_a_silent_camera_is_stale_until_its_next_frame(

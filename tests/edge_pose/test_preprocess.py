@@ -188,6 +188,23 @@ def test_any_region_of_any_picture_gives_a_crop(
     assert cut.max() <= 201
 
 
+@given(
+    place=st.tuples(st.floats(-40, 140), st.floats(-40, 110)),
+    side=st.floats(5, 127),
+    rotation=TURNS,
+    mirror=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_crop_of_a_small_region_is_the_plain_bilinear_one_bit_by_bit(
+    place: tuple[float, float], side: float, rotation: float, mirror: bool, seed: int
+) -> None:
+    # Another picture each time: what memory holds from before must not show.
+    image = np.random.default_rng(seed).integers(0, 256, (70, 100, 3), np.uint8)
+    matrix = region_affine(Region(place, (side, side), rotation), (64, 64), mirror=mirror)
+    plain = cv2.warpAffine(image, matrix, (64, 64), flags=cv2.INTER_LINEAR)
+    assert (crop(image, matrix, (64, 64)) == plain).all()
+
+
 def test_boxes_become_regions() -> None:
     region = bbox_region(np.array([10, 20, 50, 100], np.float32), (192, 256), 1.5)
     assert region.center == (30, 60)
@@ -206,7 +223,14 @@ def test_tensors_follow_the_manifest() -> None:
     bgr = to_tensor(crops, InputSpec((5, 4), "bgr", "nhwc", "float32", mean, std))
     assert bgr.shape == (2, 4, 5, 3)
     assert bgr[1, 2, 3, 2] == pytest.approx((float(crops[1, 2, 3, 2]) - 30) / 5, rel=1e-6)
-    raw = to_tensor(crops, InputSpec((5, 4), "rgb", "nchw", "uint8", mean, std))
-    assert raw.dtype == np.uint8
-    assert raw.flags.c_contiguous
-    assert (raw == crops[..., ::-1].transpose(0, 3, 1, 2)).all()
+
+
+@pytest.mark.parametrize("color", ["rgb", "bgr"])
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+def test_bytes_stay_bytes(color: str, layout: str) -> None:
+    crops = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3), np.uint8)
+    tensor = to_tensor(crops, InputSpec((5, 4), color, layout, "uint8"))
+    assert tensor.dtype == np.uint8
+    assert tensor.flags.c_contiguous
+    expected = crops[..., ::-1] if color == "rgb" else crops
+    assert (tensor == (expected.transpose(0, 3, 1, 2) if layout == "nchw" else expected)).all()
