@@ -51,6 +51,7 @@ class Outcome(Table):
     condition: str
     figure: str
     holds: bool
+    within_scatter: bool = Field(False, description="the means meet it, the repeats do not show it")
 
 
 class Comparison(Table):
@@ -132,6 +133,7 @@ def with_conditions(
             condition=one.text,
             figure=one.figure,
             holds=one.holds(*pairs[one.figure], significant=significant),
+            within_scatter=one.within_scatter(*pairs[one.figure]),
         )
         for one in conditions
     )

@@ -150,4 +150,6 @@ def _notes(found: Comparison) -> Iterator[str]:
     for outcome in found.conditions:
         sure = " with 95 % confidence" if found.significant_conditions else ""
         verb = "HOLDS" if outcome.holds else "does not hold"
-        yield f"{outcome.condition} ({outcome.figure}): {verb}{sure}"
+        why = ": the means are beyond it, but the repeats scatter by more; more --repeats tell"
+        why = why if outcome.within_scatter else ""
+        yield f"{outcome.condition} ({outcome.figure}): {verb}{sure}{why}"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.figure_text import LOST
-from benchmarks.interval import Interval
+from benchmarks.figure_text import LOST, interval_text, number
+from benchmarks.named_figures import LATENCY_MODES, preferred
 from benchmarks.result import DeviceResult, FixedRate
 from benchmarks.tables import machine_text, plain_table, rates
 
@@ -22,19 +22,13 @@ TITLES = {
 
 def device_tables(result: DeviceResult) -> list[RenderableType]:
     """Return the tables of a device result."""
-    tables = [_modes(result), *(_stages(result, name) for name in list(result.modes)[:1])]
+    tables = [_modes(result), _stages(result, preferred(result, LATENCY_MODES)[0])]
     if result.parts is not None:
         title = "network alone and what is around it, median (min to max)"
         tables.append(rates(title, result.parts.summary))
     if result.threads_sweep:
         tables.append(_threads(result))
     return [*tables, _facts(result)]
-
-
-def interval_text(value: Interval, decimals: int) -> str:
-    """Return mean ± half of the 95 % confidence interval, where there is one."""
-    text = f"{value.mean:.{decimals}f}"
-    return text if value.high is None else f"{text} ± {value.half_width:.{decimals}f}"
 
 
 def _modes(result: DeviceResult) -> Table:
@@ -44,24 +38,24 @@ def _modes(result: DeviceResult) -> Table:
         ("", *(_mode_title(result, name) for name in result.modes)),
     )
     modes = result.modes.values()
-    table.add_row("FPS", *(interval_text(mode.fps, 1) for mode in modes))
+    table.add_row("FPS", *(interval_text(mode.fps) for mode in modes))
     for name in ("p50", "p90", "p95", "p99"):
         figures = (getattr(mode.latency["end_to_end"], f"{name}_ms") for mode in modes)
-        table.add_row(f"end to end {name}, ms", *(interval_text(one, 2) for one in figures))
-    maxima = (f"{mode.latency['end_to_end'].max_ms:.2f}" for mode in modes)
+        table.add_row(f"end to end {name}, ms", *(interval_text(one) for one in figures))
+    maxima = (number(mode.latency["end_to_end"].max_ms) for mode in modes)
     table.add_row("end to end max, ms", *maxima)
     if result.fixed_rate is not None:
         table.add_row("deadlines missed", *(_misses(mode) for mode in modes))
-    table.add_row("CPU, % of one core", *(interval_text(mode.cpu_percent, 0) for mode in modes))
+    table.add_row("CPU, % of one core", *(interval_text(mode.cpu_percent) for mode in modes))
     powers = [mode.power for mode in modes]
-    watts = (interval_text(one.mean_w, 2) if one.known else LOST for one in powers)
+    watts = (interval_text(one.mean_w) if one.known else LOST for one in powers)
     table.add_row(f"W ({result.meter.source})", *watts)
-    joules = (_milli(one.joules_per_frame) if one.known else LOST for one in powers)
+    joules = (interval_text(one.joules_per_frame, 1e3) if one.known else LOST for one in powers)
     table.add_row("mJ per frame", *joules)
     if result.artifact.accuracy is not None:
         efficiency = ((one.known, one.accuracy_fps_per_watt) for one in powers)
         cells = (
-            LOST if not known else "" if one is None else interval_text(one, 0)
+            LOST if not known else "" if one is None else interval_text(one)
             for known, one in efficiency
         )
         table.add_row(f"accuracy × FPS / W ({result.meter.source} power)", *cells)
@@ -76,12 +70,7 @@ def _mode_title(result: DeviceResult, name: str) -> str:
 def _misses(mode: object) -> str:
     if not isinstance(mode, FixedRate):
         return ""
-    return f"{mode.deadline_misses} of {mode.offered} ({interval_text(mode.miss_percent, 1)} %)"
-
-
-def _milli(value: Interval) -> str:
-    text = f"{value.mean * 1e3:.1f}"
-    return text if value.high is None else f"{text} ± {value.half_width * 1e3:.1f}"
+    return f"{mode.deadline_misses} of {mode.offered} ({interval_text(mode.miss_percent)} %)"
 
 
 def _stages(result: DeviceResult, name: str) -> Table:
@@ -96,19 +85,16 @@ def _stages(result: DeviceResult, name: str) -> Table:
 def _threads(result: DeviceResult) -> Table:
     table = plain_table("inference threads", ("threads", "network, ms", "pipeline, FPS"))
     for point in result.threads_sweep:
-        table.add_row(
-            str(point.threads), interval_text(point.network_ms, 2), interval_text(point.fps, 1)
-        )
+        table.add_row(str(point.threads), interval_text(point.network_ms), interval_text(point.fps))
     return table
 
 
 def _facts(result: DeviceResult) -> Table:
     table = plain_table(None, ("", ""))
     artifact, meter, warm = result.artifact, result.meter, result.warm_up
-    if artifact.accuracy is not None:
-        a = artifact.accuracy
-        text = f"{a.percent:.1f} {a.metric} ({a.dataset}, n = {a.n_persons})"
-        table.add_row("accuracy", text)
+    a = artifact.accuracy
+    known = a and f"{a.percent:.1f} {a.metric} ({a.dataset}, n = {a.n_persons})"
+    table.add_row("accuracy", known or "not known, so no AE: the artifact has no gate report")
     if result.parts is not None:
         summary = result.parts.summary
         met = "met" if summary.overhead_met else "MISSED"
@@ -130,7 +116,7 @@ def _facts(result: DeviceResult) -> Table:
     if result.detector is not None:
         table.add_row("people found by", result.detector.name)
     runtime = f"{artifact.backend} {artifact.backend_version} on {artifact.backend_device}"
-    table.add_row("runtime", f"{runtime}, {result.setup.threads} threads")
+    table.add_row("runtime", f"{runtime}, inference threads: {result.setup.threads}")
     table.add_row("machine", machine_text(result.environment))
     table.add_row("profile", result.device.profile)
     validity = result.validity

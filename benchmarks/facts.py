@@ -6,8 +6,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from benchmarks.environment import Environment
-from benchmarks.figures import lost
 from benchmarks.genuine import emulation, fitting_profiles
 from benchmarks.passes import Pass
 from benchmarks.result import (
@@ -18,7 +16,6 @@ from benchmarks.result import (
     Meter,
     Setup,
     SourceFacts,
-    WarmUp,
 )
 from benchmarks.rounds import Bench
 from benchmarks.run_report import Accuracy
@@ -154,34 +151,6 @@ def machine(
         rss_mib=peak_mib,
         throttled=tuple(dict.fromkeys(sum(known, ()))) if known else None,
     )
-
-
-def warnings(
-    environment: Environment,
-    warm_up: WarmUp,
-    machine: Machine,
-    powers: Sequence[PowerSummary],
-    short: Iterable[str] = (),
-) -> tuple[str, ...]:
-    """Return one line for everything that may disturb the figures."""
-    found = list(environment.warnings)
-    if not warm_up.discarded_frames:
-        found.append("no frames were discarded: the figures hold the machine's warm-up")
-    elif not warm_up.steady:
-        found.append(
-            f"not steady after {warm_up.discarded_frames} frames of warm-up: the medians of"
-            f" {warm_up.window} frames still change by more than {warm_up.tolerance:.0%}"
-        )
-    if machine.throttled:
-        found.append(f"clocks were held back: {', '.join(machine.throttled)}")
-    gone = [f"power meter {power.meter}: {why}" for power in powers if (why := lost(power))]
-    found += dict.fromkeys(gone)
-    found += [f"power of {line}" for line in short]
-    if any(power.clock_step_s for power in powers):
-        found.append("the wall clock was set meanwhile; durations come from the monotonic one")
-    if powers[0].source == "estimated":
-        found.append("power is estimated: AE and joules compare on this machine only")
-    return tuple(found)
 
 
 def _state(state: State) -> MachineState:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.device_files import Named
-from benchmarks.figure_text import mode_words, value_text
+from benchmarks.figure_text import LOST, mode_words, value_text
 from benchmarks.named_figures import Figure, named_figures, short_names
 from benchmarks.result import DeviceResult
 
@@ -26,6 +26,7 @@ HEAD = (
     "power",
 )
 FIGURES = ("accuracy", "fps", "latency_p50", "latency_p95", "power", "energy", "ae")
+OF_POWER = ("power", "energy", "ae")
 FIRST_FIGURE = HEAD.index("accuracy, %")
 NOTE = (
     "Mean ± 95 % confidence over the repeats. FPS, W, mJ/frame and AE (accuracy × FPS / W):"
@@ -73,6 +74,12 @@ def accuracy_text(result: DeviceResult) -> str:
 def _line(one: Named) -> Line:
     result, figures = one.result, _chosen(one.result)
     artifact, meter = result.artifact, result.meter
+    lost = any(not mode.power.known for mode in result.modes.values())
+
+    def cell(name: str) -> str:
+        absent = LOST if lost and name in OF_POWER else "–"
+        return value_text(figures[name]) if name in figures else absent
+
     return Line(
         cells=(
             one.name,
@@ -80,7 +87,7 @@ def _line(one: Named) -> Line:
             artifact.name,
             f"{artifact.format} {artifact.precision}",
             str(result.setup.threads),
-            *(value_text(figures[name]) if name in figures else "–" for name in FIGURES),
+            *map(cell, FIGURES),
             f"{meter.source}, {meter.scope}",
         ),
         estimated=meter.source == "estimated",

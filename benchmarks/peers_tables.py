@@ -31,6 +31,7 @@ def peers_tables(report: PeersReport) -> list[RenderableType]:
 def _contestants(report: PeersReport) -> Table:
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     scores = report.contestants[0].scores
+    estimated = " (est.)" if report.power_source == "estimated" else ""
     table = plain_table(
         f"{report.n_persons} crops of {report.people}, {threads}, in turns, medians over"
         f" {report.rounds} rounds",
@@ -41,8 +42,8 @@ def _contestants(report: PeersReport) -> Table:
             *(f"{s.metric} {s.dataset}, 12 joints (95 %)" for s in scores),
             "network p50 / p95, ms",
             "with pre/post p50 / p95, ms",
-            f"mJ ({report.power_source})",
-            f"AE ({report.power_source})",
+            f"mJ{estimated}",
+            f"AE{estimated}",
         ),
     )
     table.columns[0].no_wrap = True

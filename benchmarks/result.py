@@ -87,9 +87,9 @@ class WarmUp(Table):
     first_runs_s: float = Field(ge=0, description="the runtime's first runs, on a grey picture")
     discarded_frames: int = Field(ge=0)
     steady: bool = Field(description="False: it was still changing when patience ended")
-    window: int = Field(ge=1, description="frames per window")
-    tolerance: float = Field(gt=0, description="largest change of the windows' medians")
-    medians_ms: tuple[float, ...] = Field(description="of the windows, in order")
+    window: int = Field(ge=1, description="frames per pass")
+    tolerance: float = Field(gt=0, description="largest shift between passes that counts as none")
+    medians_ms: tuple[float, ...] = Field(description="of the passes, in order")
 
 
 class Latency(Table):

@@ -53,9 +53,9 @@ class Bench:
         min_s = self.plan.min_seconds
         return run_pass(self.work, mode, self.instruments, self.folder, self.rate_hz, min_s=min_s)
 
-    def warm_up_pass(self, at_most: int) -> Pass:
-        """Run it over the clip once, a frame at a time."""
-        return run_pass(self.work, "single_stream", self.instruments, self.folder, at_most=at_most)
+    def warm_up_pass(self, length: int) -> Pass:
+        """Run it over the first frames of the clip once, a frame at a time."""
+        return run_pass(self.work, "single_stream", self.instruments, self.folder, at_most=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,8 @@ def warm_up(bench: Bench) -> WarmUp:
     check_clock(min(bench.work.model.load_s, bench.work.model.warm_up_s))
     state = SteadyState(min(WINDOW, bench.work.frames), at_most=bench.plan.warm_up_frames)
     while not state.done:
-        left = state.at_most - state.frames
-        for latency_s in bench.warm_up_pass(left).durations_s["end_to_end"]:
-            state.add(float(latency_s))
+        length = min(state.window, state.at_most - state.frames)
+        state.add(bench.warm_up_pass(length).durations_s["end_to_end"].tolist())
     return WarmUp(
         load_s=bench.work.model.load_s,
         first_runs_s=bench.work.model.warm_up_s,

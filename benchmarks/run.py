@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import facts
+from benchmarks.disturbances import disturbances
 from benchmarks.environment import Environment
 from benchmarks.figures import fixed_rate_figures, mode_figures
 from benchmarks.parts import parts
@@ -16,7 +17,7 @@ from benchmarks.passes import Instruments
 from benchmarks.plan import ASSUMED_RATE_HZ, Plan
 from benchmarks.result import DeviceResult, FixedRate, Mode
 from benchmarks.rounds import Bench, OneRound, run_round, sweep_threads, warm_up
-from benchmarks.validity import judge, too_short
+from benchmarks.validity import judge
 from benchmarks.workload import open_workload
 from edge_pose.config import RunConfig
 from edge_pose.power import measure_idle, open_meter, read_state
@@ -81,7 +82,7 @@ def _measure(
     detector = estimator.detector and facts.artifact(
         estimator.detector.manifest, estimator.detector.backend
     )
-    meter = facts.meter(bench, passes)
+    device, meter = facts.device(profile, bench.plan.root), facts.meter(bench, passes)
     machine = facts.machine(before, after, powers, peak_mib or 0.0)
     percent = artifact.accuracy.percent if artifact.accuracy else None
     modes = _modes(rounds, percent)
@@ -91,7 +92,7 @@ def _measure(
         created_at=utc_now(),
         environment=environment,
         setup=facts.setup(bench, profile),
-        device=facts.device(profile, bench.plan.root),
+        device=device,
         artifact=artifact,
         detector=detector,
         source=facts.source(bench.work),
@@ -104,7 +105,7 @@ def _measure(
         machine=machine,
         parts=parts(rounds, percent),
         validity=judge(bench.plan, artifact, meter, machine, warm, every),
-        warnings=facts.warnings(environment, warm, machine, powers, too_short(meter, every)),
+        warnings=disturbances(environment, device, warm, machine, meter, every, powers),
     )
 
 

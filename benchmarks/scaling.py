@@ -43,6 +43,12 @@ class ScalingCase(Table):
     processes: int = Field(1, ge=1, description="side by side, each with a source of its own")
     cameras: int = Field(1, ge=1, description="per process")
 
+    def __str__(self) -> str:
+        """Its values, for people."""
+        size = "×".join(map(str, self.size))
+        threads = self.threads or "default"
+        return f"people {self.people}, {size} px, threads {threads}, processes {self.processes}"
+
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in px, both even, as video coders want them."""

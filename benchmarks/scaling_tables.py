@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 
 def scaling_tables(report: ScalingReport) -> list[RenderableType]:
     """Return a table for each axis."""
-    base = report.points[0].case
+    base = report.points[0].case.model_copy(update={"threads": report.points[0].threads})
     detector = f" with {report.detector}" if report.detector else ""
     title = (
         f"{report.model}{detector} ({report.task}), {report.frames} frames a pass,"
-        f" {len(report.points[0].rounds)} rounds, median (min to max).\nRatios are to"
-        f" {base.people} people, {base.size[0]}x{base.size[1]} px,"
-        f" {report.points[0].threads} threads, {base.processes} process"
+        f" median (min to max) of rounds: {len(report.points[0].rounds)}.\nRatios are to {base}"
     )
     tables: list[RenderableType] = [title]
     for axis, places in report.axes.items():
@@ -30,7 +28,7 @@ def scaling_tables(report: ScalingReport) -> list[RenderableType]:
             names = {
                 "people": str(case.people),
                 "threads": str(point.threads),
-                "resolution": "{}x{}".format(*case.size),
+                "resolution": "{}×{}".format(*case.size),
             }
             table.add_row(
                 names.get(axis) or str(getattr(case, axis)),

@@ -1,32 +1,38 @@
-"""When a warming machine has settled, so that measuring may begin.
+"""When a warming machine has settled, so that measuring may begin, and whether it stays so.
 
-The frames are cut into windows; the machine is steady when the median of a window differs from that
-of the window before by less than a tolerance. After Georges, Buytaert, Eeckhout, "Statistically
-Rigorous Java Performance Evaluation" (OOPSLA 2007), who ask for a small variation within a window
-of iterations; medians are compared here, because one slow frame in a window says nothing about the
-warm-up (Kalibera, Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013, likewise judge
-sequences and not single iterations).
+The same frames are run again and again: how long a frame takes depends on what is in it, so only
+the same ones tell whether the machine changes. It is steady when neither of the last two passes is
+shifted against the one before it: by less than a tolerance, or by no more than the frames scatter
+(the sign test on pairs of the same frame, 95 %). After Georges, Buytaert, Eeckhout, "Statistically
+Rigorous Java Performance Evaluation" (OOPSLA 2007), who ask for a small variation among the last
+iterations; scatter is no warm-up, so it does not keep a noisy machine from being steady.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
+from collections.abc import Sequence
 
-WINDOW = 20
+WINDOW = 40
 TOLERANCE = 0.02
 AT_MOST = 400
+CALM = 2  # pairs of passes in a row without a shift
+FEW = 6  # pairs, of which fewer cannot pass the sign test
+QUANTILE = 1.96  # of the normal distribution, 95 % between both ends
 
 
 class SteadyState:
-    """Fed with latencies until it is `done`.
+    """Fed with the latencies of passes over the same frames until it is `done`.
 
     Args:
-        window: frames per window.
-        tolerance: largest relative change of the median that counts as none.
+        window: frames per pass; the last one may be shorter.
+        tolerance: largest relative shift that counts as none.
         at_most: frames after which to give up.
 
     Attributes:
-        medians_s: of the windows so far, in seconds.
+        medians_s: of the passes so far, in seconds.
         frames: latencies so far.
     """
 
@@ -38,25 +44,47 @@ class SteadyState:
         self.window, self.tolerance, self.at_most = window, tolerance, at_most
         self.medians_s: list[float] = []
         self.frames = 0
-        self._current: list[float] = []
+        self._last: Sequence[float] = ()
+        self._calm = 0
 
-    def add(self, latency_s: float) -> None:
-        """Take one frame's latency, in the order of the frames."""
-        self.frames += 1
-        self._current.append(latency_s)
-        if len(self._current) == self.window:
-            self.medians_s.append(statistics.median(self._current))
-            self._current.clear()
+    def add(self, latencies_s: Sequence[float]) -> None:
+        """Take one pass, in the order of the frames."""
+        if self._last:
+            self._calm = 0 if self._shifted(self._last, latencies_s) else self._calm + 1
+        self.frames += len(latencies_s)
+        self.medians_s.append(statistics.median(latencies_s))
+        self._last = latencies_s
 
     @property
     def steady(self) -> bool:
-        """True where the last two windows agree."""
-        if len(self.medians_s) < 2:
-            return False
-        before, last = self.medians_s[-2:]
-        return abs(last - before) < self.tolerance * before
+        """True where the last passes agree."""
+        return self._calm >= CALM
 
     @property
     def done(self) -> bool:
         """True where nothing more is to be discarded: it is steady, or patience ended."""
         return self.steady or self.frames >= self.at_most
+
+    def _shifted(self, before_s: Sequence[float], after_s: Sequence[float]) -> bool:
+        pairs = list(zip(before_s, after_s, strict=False))  # a last pass that was cut short
+        change = statistics.median(after / before for before, after in pairs) - 1.0
+        slower, faster = (sum(sign * (b - a) > 0 for a, b in pairs) for sign in (1, -1))
+        shown = abs(slower - faster) - 1 > QUANTILE * math.sqrt(slower + faster)
+        return abs(change) >= self.tolerance and (shown or len(pairs) < FEW)
+
+
+def drift(repeats: Sequence[float]) -> float | None:
+    """Return by what part repeats rose or fell from the first to the last; None without a trend.
+
+    A slow trend, as of a board that heats up for minutes, is below the tolerance from pass to pass
+    and widens every interval. It is one where the Mann-Kendall test says so at 95 %
+    ("Nonparametric tests against trend", Econometrica 1945, with its correction for continuity) and
+    the change exceeds TOLERANCE. Four repeats are too few for the test.
+    """
+    n = len(repeats)
+    score = sum((b > a) - (b < a) for a, b in itertools.combinations(repeats, 2))
+    deviation = math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    if abs(score) - 1 < QUANTILE * deviation or repeats[0] <= 0:
+        return None
+    change = repeats[-1] / repeats[0] - 1.0
+    return change if abs(change) > TOLERANCE and (change > 0) == (score > 0) else None

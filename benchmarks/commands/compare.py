@@ -21,7 +21,9 @@ from benchmarks.named_figures import EVERYTHING
     metavar="CONDITION",
     help="Exit code 1 where it holds, as 'latency_p95 > +5%'; may be given several times.",
 )
-@click.option("--significant", is_flag=True, help="A condition holds only with 95 % confidence.")
+@click.option(
+    "--significant", is_flag=True, help="A condition holds only if its whole 95 % interval does."
+)
 @click.option(
     "--only",
     "only",
@@ -44,7 +46,7 @@ def command(
     as_markdown: bool,
     as_json: bool,
 ) -> int:
-    r"""Two results of `run` side by side, and whether they differ by more than they scatter.
+    """Two results of `run` side by side, and whether they differ by more than they scatter.
 
     Results of another data set, clip, power meter or machine are refused.
 
@@ -54,8 +56,10 @@ def command(
         accuracy < -0.5pp        more than half a percentage point below A
         offline.fps < 30         B itself is below 30 FPS
 
+    A change holds only where the repeats show a difference, as in the table.
+
     Exit code: 1 where a condition holds, 2 where one is malformed or the results are unlike.
-    """
+    """  # noqa: D301 - \b is the character that click takes for "do not wrap"
     from benchmarks.compare import both, compare, with_conditions
     from benchmarks.compare_condition import parse_condition
     from benchmarks.compare_tables import markdown, print_words, words

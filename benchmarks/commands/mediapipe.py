@@ -27,7 +27,7 @@ from benchmarks.commands.options import (
 @measurement_options(rounds=3)
 @max_frames_option
 def command(python: Path, rounds: int, as_json: bool, **flags: Any) -> None:  # noqa: ANN401
-    r"""Our whole pipeline and MediaPipe Pose, side by side on the same clip.
+    """Our whole pipeline and MediaPipe Pose, side by side on the same clip.
 
     MediaPipe (solutions.pose, model_complexity=1, tracking on) needs an older NumPy than we do, so
     it gets an environment of its own:
@@ -35,7 +35,7 @@ def command(python: Path, rounds: int, as_json: bool, **flags: Any) -> None:  # 
     \b
         python -m venv X && X/bin/pip install mediapipe==0.10.21
         edge-pose-bench mediapipe --python X/bin/python
-    """
+    """  # noqa: D301 - \b is the character that click takes for "do not wrap"
     environment = measured_environment()
     config = pipeline_config(flags)
     from benchmarks.mediapipe_peer import mediapipe_benchmark

@@ -92,9 +92,6 @@ def command(
         frames,
         rounds,
         environment,
-        lambda n, case, fps: say(
-            f"round {n} of {rounds}: {case.people} people, {case.width} px wide,"
-            f" {case.threads or 'default'} threads, {case.processes} processes: {fps:.1f} FPS"
-        ),
+        lambda n, case, fps: say(f"round {n} of {rounds}: {case}: {fps:.1f} FPS"),
     )
     show(report, as_json=as_json)

@@ -14,6 +14,7 @@ from benchmarks.report_page.picture import INK, Picture, draw
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 COLOURS = ("#006BA4", "#C85200", "#595959", "#5F9ED1", "#898989")
 ASPECTS: tuple[Aspect, ...] = ("accuracy", "speed")
+LETTER = 0.017, 0.045  # width and height of a name's letter, as parts of the axes
 DECADE = 8.0  # latencies that differ by more are shown on a logarithmic axis
 
 
@@ -110,20 +111,27 @@ def _paint(figure: Any, points: Sequence[Point], metric: str) -> None:  # noqa: 
     devices = list(dict.fromkeys(p.device for p in points))
     for number_, device in enumerate(devices):
         _device(axes, [p for p in points if p.device == device], number_)
-    for p in points:
-        axes.annotate(
-            p.name,
-            (p.latency_ms, p.percent),
-            (6, 5),
-            textcoords="offset points",
-            fontsize=8,
-            color=INK,
-        )
     axes.margins(x=0.22, y=0.18)
+    if axes.get_xlim()[0] < 0 and axes.get_xscale() == "linear":
+        axes.set_xlim(left=0)
+    _names(axes, points)
     axes.set_xlabel("median latency, ms")
     axes.set_ylabel(f"{metric}, %")
     if len(devices) > 1:
         figure.legend(loc="outside upper left", ncols=3)
+
+
+def _names(axes: Any, points: Sequence[Point]) -> None:  # noqa: ANN401
+    """Write each name beside its point, above the names that are there already."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    taken: list[tuple[float, float]] = []
+    for p in sorted(points, key=lambda p: p.latency_ms):
+        x, y = to_axes.transform((p.latency_ms, p.percent))
+        while any(x < end and abs(y - low) < 0.9 * LETTER[1] for end, low in taken):
+            y += LETTER[1]
+        taken.append((x + LETTER[0] * len(p.name), y))
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+        axes.annotate(p.name, (x, y), (6, 5), fontsize=8, color=INK, **place)
 
 
 def _device(axes: Any, points: Sequence[Point], number_: int) -> None:  # noqa: ANN401

@@ -41,9 +41,13 @@ class PowerLog:
         """Integrate between two instants; the power at both is interpolated.
 
         Raises:
-            PowerError: the log does not reach from one to the other.
+            PowerError: the log does not reach from one to the other, or there is no time between.
         """
-        if not (self.times_s[0] <= start_s < end_s <= self.times_s[-1]):
+        if not start_s < end_s:
+            raise PowerError(
+                f"file: {self.name}: {_clock_time(end_s)} is not after {_clock_time(start_s)}"
+            )
+        if not (self.times_s[0] <= start_s and end_s <= self.times_s[-1]):
             raise PowerError(
                 f"file: {self.name}: {_clock_time(start_s)} to {_clock_time(end_s)} is asked for,"
                 f" the log has {_clock_time(self.times_s[0])} to {_clock_time(self.times_s[-1])}"

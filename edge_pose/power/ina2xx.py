@@ -200,7 +200,7 @@ def _on(bus: Bus, meter: Callable[[Bus], T]) -> T:
 
 
 def _parse(name: str, options: str, most: int) -> tuple[int, int, float]:
-    form = "BUS,ADDRESS" + (",SHUNT_OHM" if most == 3 else "")
+    form = "BUS,ADDRESS" + ("[,SHUNT_OHM]" if most == 3 else "")
     parts = options.split(",")
     try:
         bus, address = int(parts[0], 0), int(parts[1], 0)

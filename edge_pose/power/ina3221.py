@@ -1,8 +1,9 @@
 """The INA3221 of Jetson boards: three rails per chip, one to three chips.
 
-Linux documentation: Documentation/hwmon/ina3221.rst (inN_label, inN_input in mV, currN_input in mA;
-JetPack 5 and later). JetPack 4 had NVIDIA's own driver: rail_name_N and in_powerN_input in mW below
-/sys/bus/i2c/drivers/ina3221x (Jetson Linux Developer Guide 32.x, "Power Monitor").
+Linux documentation: Documentation/hwmon/ina3221.rst (inN_label, inN_input in mV, currN_input in mA,
+update_interval in ms: how long the samples of one reading take; JetPack 5 and later). JetPack 4 had
+NVIDIA's own driver: rail_name_N and in_powerN_input in mW below /sys/bus/i2c/drivers/ina3221x
+(Jetson Linux Developer Guide 32.x, "Power Monitor").
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ RELATIVE, OFFSET_V, STEP_V = 0.015, 80e-6, 40e-6
 
 @dataclass(frozen=True, slots=True)
 class _Rail:
-    """One channel: mV and mA, or mW; and its shunt in Ω where the driver says it."""
+    """One channel: mV and mA, or mW; shunt and time between readings where the driver says them."""
 
     label: str
     files: tuple[Path, ...]
     shunt_ohm: float | None = None
+    update_s: float = 0.0
 
     def read_w(self) -> float:
         values = [read_int("ina3221", file) for file in self.files]
@@ -57,8 +59,8 @@ class Ina3221Meter(PowerMeter):
         rails: labels whose sum is the total; empty for what the labels say.
 
     Raises:
-        PowerError: there is no such sensor, it has not all of these rails, or one of them is a
-            part of another one.
+        PowerError: there is no such sensor, it has not all of these rails, the module's input is
+            switched off, or one of the rails is a part of another one.
     """
 
     name = "ina3221"
@@ -80,6 +82,7 @@ class Ina3221Meter(PowerMeter):
             RELATIVE,
             offset_w=sum(rail.shunt_error_w(OFFSET_V) for rail in counted),
             resolution_w=sum(rail.shunt_error_w(STEP_V) for rail in counted),
+            update_s=max(rail.update_s for rail in counted),
         )
 
     def read_w(self) -> float:
@@ -125,17 +128,19 @@ def _hwmon_rails(root: Path) -> Iterable[_Rail]:
     for chip in sorted((root / HWMON).glob("hwmon*")):
         if not (chip / "name").is_file() or read_text("ina3221", chip / "name") != "ina3221":
             continue
+        update_s = _optional(chip / "update_interval") * 1e-3
         for label_file in sorted(chip.glob("in[123]_label")):
             number = label_file.name[2]
             label = read_text("ina3221", label_file)
             switch = chip / f"in{number}_enable"
             off = switch.is_file() and read_text("ina3221", switch) == "0"
+            if off and label in TOTALS:  # the sum of the others is far less
+                raise PowerError(f"ina3221: rail {label} is switched off: write 1 to {switch}")
             if off or label == UNUSED:
                 continue
-            shunt = chip / f"shunt{number}_resistor"
-            shunt_uohm = read_int("ina3221", shunt) if shunt.is_file() else 0
+            shunt_uohm = _optional(chip / f"shunt{number}_resistor")
             files = (chip / f"in{number}_input", chip / f"curr{number}_input")
-            yield _Rail(label, files, shunt_uohm * 1e-6 if shunt_uohm > 0 else None)
+            yield _Rail(label, files, shunt_uohm * 1e-6 if shunt_uohm > 0 else None, update_s)
 
 
 def _driver_rails(root: Path) -> Iterable[_Rail]:
@@ -145,3 +150,8 @@ def _driver_rails(root: Path) -> Iterable[_Rail]:
                 label = read_text("ina3221", label_file)
                 if label != UNUSED:
                     yield _Rail(label, (chip / f"in_power{label_file.name[-1]}_input",))
+
+
+def _optional(file: Path) -> int:
+    """Return a number that not every kernel has; 0 where there is none."""
+    return read_int("ina3221", file) if file.is_file() else 0

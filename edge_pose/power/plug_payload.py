@@ -2,7 +2,7 @@
 
 | who | topic | payload |
 | Shelly, first generation | shellies/<id>/relay/0/power | `23.4` |
-| Shelly, later ones | <id>/status/switch:0 | `{"apower": 23.4, …}` |
+| Shelly, later ones | <id>/status/switch:0, pm1:0 without a relay | `{"apower": 23.4, …}` |
 | Tasmota | tele/<topic>/SENSOR | `{"ENERGY": {"Power": 23, …}, …}` |
 | edge_pose's own | <prefix>/<device>/power | `{"schema": "edge_pose.power/1", "watts": 23.4, …}` |
 
@@ -21,7 +21,7 @@ from edge_pose.schemas import validate_message
 
 OWN_SCHEMA = "edge_pose.power/1"
 KNOWN = (
-    (re.compile(r"(^|/)status/switch:\d+$"), "apower"),
+    (re.compile(r"(^|/)status/(switch|pm1):\d+$"), "apower"),
     (re.compile(r"(^|/)SENSOR$"), "ENERGY.Power"),
 )
 MAX_BYTES = 65_536
@@ -51,6 +51,8 @@ def read_payload(payload: bytes, path: str) -> float:
         return _own(payload, value)
     for key in path.split(".") if path else ():
         value = _step(value, key, path)
+    if path and isinstance(value, list):  # Tasmota with several channels
+        raise PowerError(f"{path}: found {len(value)} values, say which one: path={path}.0")
     return _watts(value)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from edge_pose.errors import PowerError
@@ -18,6 +19,7 @@ __all__ = ["EnergyRecorder", "PowerSummary", "measure_idle"]
 
 logger = logging.getLogger(__name__)
 
+GOLDEN = (5**0.5 - 1) / 2
 CLOCK_STEP_S = 1.0  # wall and monotonic clock drift apart by less within days
 
 
@@ -31,7 +33,8 @@ class EnergyRecorder:
 
     Args:
         meter: read by one thread at a time, and left open.
-        interval_s: time between samples, seconds.
+        interval_s: time between samples, seconds; the mean of it where a reading is of the moment,
+            see `uneven`.
         clock: monotonic seconds.
         wall: seconds since 1970, for what is compared with other machines' logs.
         read_state: clocks and throttling, read at both ends.
@@ -204,8 +207,22 @@ class EnergyRecorder:
         return known
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval_s) and self._lost is None:
+        same = itertools.repeat(self._interval_s)
+        for pause_s in same if self._meter.averages else uneven(self._interval_s):
+            if self._stop.wait(pause_s) or self._lost is not None:
+                return
             self.sample()
+
+
+def uneven(interval_s: float) -> Iterator[float]:
+    """Yield pauses between half and one and a half of an interval, which they have as their mean.
+
+    Frames come at a fixed rate, too: at 30 FPS a reading every 0.5 s would see the same part of
+    every fifteenth frame. The fractional parts of multiples of the golden ratio fill the range
+    evenly, and so do the phases of a periodic load that come of it (Weyl's theorem).
+    """
+    for k in itertools.count(1):
+        yield interval_s * (0.5 + k * GOLDEN % 1.0)
 
 
 def measure_idle(

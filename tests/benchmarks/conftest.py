@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.cli import cli
 from benchmarks.environment import Environment, read_environment
+from benchmarks.fleet.mosquitto import find_mosquitto
 from benchmarks.interval import interval
 from benchmarks.plan import MODES, Plan
 from benchmarks.result import DeviceResult
@@ -256,3 +258,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return file
 
     return call
+
+
+@pytest.fixture
+def _mosquitto() -> None:
+    """Skip where there is no mosquitto, but not in CI."""
+    if find_mosquitto() is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("mosquitto is not installed, and CI must run these tests")
+        pytest.skip("mosquitto is not installed")

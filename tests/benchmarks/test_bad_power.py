@@ -12,10 +12,11 @@ from typing import Protocol
 import pytest
 from rich.console import Console
 
-from benchmarks import facts
 from benchmarks.device_files import Named
+from benchmarks.disturbances import disturbances
 from benchmarks.environment import Environment
 from benchmarks.named_figures import named_figures
+from benchmarks.overview import overview
 from benchmarks.plan import MODES, Plan
 from benchmarks.read_report import parse_report
 from benchmarks.report_page.power_time import power_over_time
@@ -133,6 +134,7 @@ def test_a_meter_that_is_gone_before_the_next_repeat(
         console.print(table)
     assert console.export_text().count("LOST") == 9  # W, mJ and AE of three modes
     assert "LOST" in power_over_time("key", Named("pi", found)).alt
+    assert overview([Named("pi", found)])[0].cells.count("LOST") == 3
 
 
 def test_a_meter_that_is_gone_during_the_idle_baseline(
@@ -154,5 +156,8 @@ def test_a_clock_that_steps_back(
 
 def test_a_wall_clock_that_was_set_is_told(result: DeviceResult, environment: Environment) -> None:
     power = PowerSummary(5.0, 5.0, 1.0, 3, "rapl", "measured", "package-0", clock_step_s=-60.0)
-    found = facts.warnings(environment, result.warm_up, result.machine, [power])
+    machine, meter = result.machine, result.meter
+    found = disturbances(
+        environment, result.device, result.warm_up, machine, meter, result.modes, [power]
+    )
     assert any(warning.startswith("the wall clock was set") for warning in found)

@@ -12,7 +12,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
-from benchmarks.fleet.mosquitto import Mosquitto, find_mosquitto
+from benchmarks.fleet.mosquitto import Mosquitto
 from edge_pose.broker import HOST
 from edge_pose.broker_url import parse_broker_url
 from edge_pose.mqtt_link import MqttLink
@@ -21,13 +21,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "bridge"
 TOPIC = "edge_pose/hall-3/camera0/poses"
 PATIENCE_S = 30.0
 
-
-@pytest.fixture(autouse=True)
-def _needs_mosquitto() -> None:
-    if find_mosquitto() is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("mosquitto is not installed, and CI must run these tests")
-        pytest.skip("mosquitto is not installed")
+pytestmark = pytest.mark.usefixtures("_mosquitto")
 
 
 def example(name: str, folder: Path, replace: dict[str, str]) -> list[str]:

@@ -312,3 +312,11 @@ def test_repeats_are_told_apart_by_their_pauses() -> None:
     assert pieces(series) == [([0.0, 0.1, 0.2], [1.0, 2.0, 3.0]), ([5.0, 5.1], [4.0, 5.0])]
     assert pieces(PowerSeries(time_s=(), power_w=())) == []
     assert pieces(PowerSeries(time_s=(3.0,), power_w=(1.0,))) == [([3.0], [1.0])]
+
+
+def test_names_of_points_at_one_place_stand_above_each_other(planted: Planted) -> None:
+    names = ("before", "after", "again")
+    (drawn,) = frontiers([Named(name, planted()) for name in names])
+    found = [re.search(rf'y="([\d.]+)"[^>]*>{name}</text>', drawn.svg) for name in names]
+    first, second, third = [float(match[1]) for match in found if match]
+    assert first - second > 8 < second - third  # px from the top, of letters of 8 pt

@@ -176,7 +176,7 @@ def test_the_command(
     axis = ("--axis", "threads", "--threads-of", "1", "--frames", 10)
     code, out, err = bench(*known, *axis, "--json")
     assert code == 0
-    assert "round 1 of 1: 1 people, 1280 px wide" in err
+    assert "round 1 of 1: people 1, 1280×720 px, threads" in err
     report = tmp_path / "report.json"
     report.write_text(out)
     code, out, _ = bench("show", report)

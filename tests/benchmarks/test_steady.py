@@ -1,47 +1,82 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+
 import pytest
 
-from benchmarks.steady import SteadyState
+from benchmarks.disturbances import disturbances
+from benchmarks.result import DeviceResult
+from benchmarks.steady import SteadyState, drift
 
 
-def feed(state: SteadyState, latencies: list[float]) -> int:
+def feed(state: SteadyState, passes: Iterable[Sequence[float]]) -> int:
     """Return after how many frames it was done."""
-    for latency in latencies:
+    for latencies in passes:
         if state.done:
             break
-        state.add(latency)
+        state.add(latencies)
     return state.frames
 
 
 def test_a_machine_that_warms_up_is_waited_for() -> None:
-    # 2.0, 1.5, 1.25, 1.125 … : the windows of 10 frames halve their distance to 1.
-    latencies = [1.0 + 0.5**k for k in range(20) for _ in range(10)]
+    # 2.0, 1.5, 1.25, 1.125 … : every pass halves the distance to 1.
     state = SteadyState(window=10, tolerance=0.02)
-    frames = feed(state, latencies)
+    frames = feed(state, ([1.0 + 0.5**k] * 10 for k in range(20)))
     assert state.steady
-    # 1 + 1/32 and 1 + 1/64 are the first neighbours within 2 %: the sixth and seventh window.
-    assert frames == 70
-    assert state.medians_s[-1] == 1.0 + 0.5**6
+    # 1 + 1/32 and 1 + 1/64 are the first neighbours within 2 %, the sixth and seventh pass; the
+    # eighth confirms it.
+    assert frames == 80
+    assert state.medians_s[-1] == 1.0 + 0.5**7
+
+
+def test_what_is_in_a_frame_is_no_warm_up() -> None:
+    clip = [1.0] * 10 + [2.5] * 10 + [1.5] * 20  # a search takes longer than following
+    state = SteadyState(window=40)
+    assert feed(state, [clip] * 5) == 3 * 40
+    assert state.steady
 
 
 def test_single_slow_frames_do_not_disturb() -> None:
     state = SteadyState(window=10)
-    assert feed(state, [5.0, *[1.0] * 9, 50.0, *[1.0] * 9]) == 20
+    passes = [[5.0, *[1.0] * 9], [50.0, *[1.0] * 9], [*[1.0] * 9, 7.0]]
+    assert feed(state, passes) == 30
     assert state.steady
 
 
+def test_a_noisy_machine_that_does_not_change_is_steady() -> None:
+    random = Random(0)  # noqa: S311 - noise
+    took = []
+    for _ in range(200):
+        state = SteadyState()
+        took.append(
+            feed(state, ([random.lognormvariate(0, 0.3) for _ in range(40)] for _ in "10" * 5))
+        )
+        assert state.steady
+    assert sum(frames == 120 for frames in took) > 160
+
+
+def test_a_noisy_machine_that_warms_up_is_waited_for() -> None:
+    random = Random(0)  # noqa: S311 - noise
+    for _ in range(100):
+        state = SteadyState()
+        levels = (2.0, 1.6, 1.28, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+        feed(state, ([w * random.lognormvariate(0, 0.1) for _ in range(40)] for w in levels))
+        assert state.frames >= 6 * 40
+
+
 def test_patience_ends() -> None:
-    state = SteadyState(window=5, at_most=40)
-    assert feed(state, [float(k) for k in range(1, 100)]) == 40
+    state = SteadyState(window=5, at_most=38)
+    passes = [[1.2**k] * 5 for k in range(7)]
+    assert feed(state, [*passes, [1.2**7] * 3]) == 38
     assert state.done
     assert not state.steady
 
 
-def test_a_drift_below_the_tolerance_is_steady_and_above_is_not() -> None:
+def test_a_shift_below_the_tolerance_is_steady_and_above_is_not() -> None:
     for step, steady in ((0.019, True), (0.021, False)):
-        state = SteadyState(window=4, tolerance=0.02, at_most=8)
-        feed(state, [1.0] * 4 + [1.0 + step] * 4)
+        state = SteadyState(window=8, tolerance=0.02, at_most=24)
+        feed(state, [[1.0] * 8, [1.0 + step] * 8, [(1.0 + step) ** 2] * 8])
         assert state.steady is steady
 
 
@@ -55,3 +90,43 @@ def test_no_warm_up_at_all() -> None:
 def test_wrong_arguments(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="window"):
         SteadyState(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "change"),
+    [
+        ((10.0, 10.3, 10.4, 10.9, 11.0), 0.1),
+        ((11.0, 10.9, 10.4, 10.3, 10.0), -1 / 11),
+        ((10.0, 10.01, 10.02, 10.03, 10.04), None),  # a trend of no importance
+        ((10.0, 10.9, 10.3, 11.0, 10.4), None),
+        ((10.0, 11.0, 12.0, 13.0), None),  # one of 24 orders: chance does that
+        ((10.0,), None),
+        ((10.0, 10.5, 10.2, 11.0, 11.2, 11.1, 11.9, 12.0), 0.2),
+    ],
+)
+def test_a_drift_from_repeat_to_repeat(repeats: tuple[float, ...], change: float | None) -> None:
+    assert drift(repeats) == (None if change is None else pytest.approx(change))
+
+
+def test_noise_is_seldom_a_drift() -> None:
+    random = Random(0)  # noqa: S311 - noise
+    found = [drift([random.gauss(10.0, 1.0) for _ in range(5)]) for _ in range(1000)]
+    # Two of the 120 orders of five repeats rise or fall all the way.
+    assert 5 <= sum(change is not None for change in found) <= 30
+
+
+def test_a_board_that_heats_up_is_warned_of(planted: Callable[..., DeviceResult]) -> None:
+    for scatter, lines in (((-0.1, -0.05, 0.0, 0.05, 0.1), 3), ((0.05, 0.0, -0.1, 0.1, -0.05), 0)):
+        result = planted(scatter=scatter)
+        told = disturbances(
+            result.environment,
+            result.device,
+            result.warm_up,
+            result.machine,
+            result.meter,
+            result.modes,
+            [],
+        )
+        heated = [line for line in told if "from the first repeat to the last" in line]
+        assert len(heated) == lines
+        assert all("changed by +22%" in line for line in heated)

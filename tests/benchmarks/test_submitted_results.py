@@ -15,19 +15,15 @@ import pytest
 
 from benchmarks import facts
 from benchmarks.checkout import DEVICES, ROOT
-from benchmarks.genuine import emulation, fitting_profiles
-from benchmarks.plan import Plan
 from benchmarks.plausible import implausible
 from benchmarks.privacy import leaks, local_names, without_leaks
 from benchmarks.result import DeviceResult
-from benchmarks.run import run_benchmark
 from benchmarks.submission import MAX_BYTES, Checked, check_result, record, recorded
 from edge_pose.artifact import read_manifest
 from edge_pose.errors import PublisherError, UsageError
 from edge_pose.models import shipped
 
 NOW = datetime.now(timezone.utc)
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "devices"
 Look = Callable[[dict[str, Any]], Checked]
 
 
@@ -357,35 +353,6 @@ def test_a_profile_that_detection_did_not_find_is_flagged(
 def test_emulated_runs_are_no_results(values: dict[str, Any], look: Look) -> None:
     (line,) = look(planted(values, "device.emulated", ["processor: x on a kernel for y"])).wrong
     assert line == "device.emulated: processor: x on a kernel for y: no result"
-
-
-def test_emulation_is_recognised(tmp_path: Path) -> None:
-    def machine(name: str, kernel: str, cpu: str) -> Path:
-        root = tmp_path / name
-        (root / "proc/sys/kernel").mkdir(parents=True)
-        (root / "proc/sys/kernel/arch").write_text(f"{kernel}\n")
-        (root / "proc/cpuinfo").write_text(f"model name\t: {cpu}\n")
-        return root
-
-    recording, *others = emulation(machine("real", "x86_64", "AMD EPYC"), "x86_64")
-    assert recording == "meter and machine were read below another root: a recording"
-    assert others == []
-    assert emulation(machine("i386", "x86_64", "AMD EPYC"), "i686")[1:] == ()
-    qemu_user = emulation(machine("user", "x86_64", "none"), "aarch64")
-    assert "processor: aarch64 on a kernel for x86_64" in qemu_user
-    qemu = emulation(machine("tcg", "x86_64", "QEMU TCG CPU version 2.5+"), "x86_64")
-    assert "processor: proc/cpuinfo names QEMU's own" in qemu
-    assert fitting_profiles(FIXTURES / "raspberry_pi_5")[0] == "raspberry_pi_5"
-    assert fitting_profiles(tmp_path) == ()
-
-
-def test_a_run_on_a_recording_says_so(config: Any, environment: Any, plan: Any) -> None:
-    root = FIXTURES / "raspberry_pi_5"
-    short: Plan = plan(1, root=root, parts=False)
-    result = run_benchmark(config(4), short, environment)
-    assert result.device.detected[0] == "raspberry_pi_5"
-    assert result.device.emulated[0].endswith("a recording")
-    assert isinstance(result, DeviceResult)
 
 
 def test_a_result_is_recorded_without_paths(recordable: dict[str, Any], tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import facts
+from benchmarks.disturbances import disturbances
 from benchmarks.plan import Plan
 from benchmarks.result import DeviceResult, Validity
-from benchmarks.validity import judge, too_short
+from benchmarks.validity import judge
 from edge_pose.power import MachineState, PowerSummary
 
 Judge = Callable[..., Validity]
@@ -106,7 +106,7 @@ def test_the_command_says_it_with_its_exit_code(
     make_clip: Callable[..., Path],
 ) -> None:
     nothing = MachineState({}, {}, None, None, None, {})
-    # What the machine does meanwhile must not decide: any two windows are alike.
+    # What the machine does meanwhile must not decide: any two passes are alike.
     monkeypatch.setattr("benchmarks.rounds.SteadyState", AlwaysSteady)
     monkeypatch.setattr("benchmarks.run.read_state", lambda _: nothing)
     known = (
@@ -169,7 +169,13 @@ def test_a_repeat_that_the_meter_saw_too_little_of(verdict: Judge, result: Devic
 def test_it_is_warned_of_in_the_open_division(result: DeviceResult) -> None:
     slow = result.meter.model_copy(update={"update_s": 20.0})
     power = PowerSummary(5.0, 5.0, 1.0, 3, "rapl", "measured", "package-0")
-    lines = facts.warnings(
-        result.environment, result.warm_up, result.machine, [power], too_short(slow, result.modes)
+    lines = disturbances(
+        result.environment,
+        result.device,
+        result.warm_up,
+        result.machine,
+        slow,
+        result.modes,
+        [power],
     )
     assert sum(line.startswith("power of ") for line in lines) == len(result.modes)

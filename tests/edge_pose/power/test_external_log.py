@@ -47,7 +47,14 @@ def test_ends_between_two_readings_are_interpolated() -> None:
     assert log.between(T0_S + 0.1, T0_S + 0.2).mean_w == pytest.approx(5.15)  # within one step
 
 
-@pytest.mark.parametrize(("start_s", "end_s"), [(-1, 2), (1, 99), (2, 1), (1, 1)])
+@pytest.mark.parametrize(("start_s", "end_s"), [(2, 1), (1, 1), (99, -1)])
+def test_an_end_that_is_not_after_the_start(start_s: float, end_s: float) -> None:
+    log = read_log(POWER / "seconds_watts.csv")
+    with pytest.raises(PowerError, match=r"^file: seconds_watts.csv: 2026-11-.*Z is not after 20"):
+        log.between(T0_S + start_s, T0_S + end_s)
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(-1, 2), (1, 99)])
 def test_what_the_log_does_not_hold(start_s: float, end_s: float) -> None:
     log = read_log(POWER / "seconds_watts.csv")
     with pytest.raises(PowerError, match=r"2026-11-20T0.*Z is asked for, the log has 2026"):

@@ -92,9 +92,24 @@ def test_both_links_to_one_chip_count_once(copy_of: Tree) -> None:
 
 def test_channel_that_is_switched_off(copy_of: Tree) -> None:
     root = copy_of("jetson_orin_nano")
-    (root / HWMON / "in1_enable").write_text("0\n")
+    (root / HWMON / "in2_enable").write_text("0\n")
     meter = Ina3221Meter(root)
-    assert meter.read_w() == pytest.approx(5.064 * 0.184 + 5.056 * 0.280)  # no VDD_IN: the sum
+    assert meter.read_w() == pytest.approx(5.064 * 0.976)
+    assert set(meter.rails_w) == {"VDD_IN", "VDD_SOC"}
+
+
+def test_an_input_rail_that_is_switched_off_is_not_replaced_by_its_parts(copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    (root / HWMON / "in1_enable").write_text("0\n")
+    with pytest.raises(PowerError, match=r"rail VDD_IN is switched off: write 1 to .*in1_enable"):
+        Ina3221Meter(root)
+
+
+def test_how_often_the_chip_has_a_new_reading(copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    assert Ina3221Meter(root).accuracy.update_s == 0.0  # this kernel does not say it
+    (root / HWMON / "update_interval").write_text("845\n")
+    assert Ina3221Meter(root).accuracy.update_s == pytest.approx(0.845)
 
 
 def test_error_of_the_chip_follows_its_shunt(tree: Tree) -> None:

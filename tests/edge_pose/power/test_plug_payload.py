@@ -18,6 +18,7 @@ PLUGS = Path(__file__).parents[2] / "fixtures/power/plugs"
     [
         ("shellies/shellyplug-s-7A2B1C/relay/0/power", "shelly_gen1.txt", 23.4),
         ("shellyplusplugs-80646fc7/status/switch:0", "shelly_gen2.json", 8.9),
+        ("shellyplugpmg3-54320459/status/pm1:0", "shelly_gen2.json", 8.9),
         ("tele/desk/SENSOR", "tasmota.json", 12.0),
         ("desk/tele/SENSOR", "tasmota.json", 12.0),
     ],
@@ -55,7 +56,7 @@ def test_our_own_message() -> None:
         (b'{"a": 5}', "a.b", "no 'b'"),
         (b'{"a": null}', "a", "found 'None', expected watts"),
         (b'{"a": true}', "a", "found 'True', expected watts"),
-        (b'{"a": [12, 13]}', "a", "expected watts"),
+        (b'{"a": [12, 13]}', "a", r"a: found 2 values, say which one: path=a\.0"),
         (b"-3", "", "found '-3', expected watts, 0 or more"),
         (b"NaN", "", "expected watts"),
         (b"Infinity", "", "expected watts"),

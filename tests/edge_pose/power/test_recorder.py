@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ import pytest
 
 from edge_pose.errors import PowerError
 from edge_pose.power.base import Accuracy, PowerMeter
-from edge_pose.power.recorder import EnergyRecorder, measure_idle
+from edge_pose.power.recorder import EnergyRecorder, measure_idle, uneven
 from edge_pose.power.throttling import MachineState
 
 NEVER_S = 3600.0  # the test takes the samples itself
@@ -325,3 +326,16 @@ def test_clocks_and_throttling(fake_time: SimpleNamespace) -> None:
     assert summary.after is not None
     assert summary.after.events == {"core": 3}
     assert run(FakeMeter([1.0] * 2), fake_time, [1.0]).summary().throttled is None
+
+
+@pytest.mark.parametrize("rate_hz", [4.0, 8.0, 15.0, 24.0, 25.0, 29.97, 30.0, 60.0])
+@pytest.mark.parametrize("interval_s", [0.25, 0.5])
+def test_no_load_at_a_fixed_rate_is_in_step_with_the_readings(
+    interval_s: float, rate_hz: float
+) -> None:
+    times_s = list(itertools.accumulate(itertools.islice(uneven(interval_s), 400)))
+    assert times_s[-1] == pytest.approx(400 * interval_s, rel=0.01)
+    for duty in (0.1, 0.5):
+        for phase in (0.0, 0.3, 0.7):
+            busy = [(time_s * rate_hz + phase) % 1.0 < duty for time_s in times_s]
+            assert sum(busy) / len(busy) == pytest.approx(duty, abs=0.08)
