@@ -15,6 +15,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from benchmarks.generated_part import with_part
+from benchmarks.peers_markdown import peers_markdown
+from benchmarks.peers_report import PeersReport
 from benchmarks.supported import PART as DEVICES
 from benchmarks.supported import devices_table
 from edge_pose.artifact import read_manifest
@@ -114,6 +116,13 @@ def speed_table() -> str:
     ]
     lines = [f"| on {machine} | median (range) |", "|---|---|"]
     return "\n".join(lines + [f"| {name} | {value} |" for name, value in rows])
+
+
+def peers_table() -> str:
+    """Return the shipped default beside the peers, as the committed report has them."""
+    file = ROOT / "benchmarks" / "results" / "peers.json"
+    report = PeersReport.model_validate_json(file.read_text("utf-8"))
+    return peers_markdown(report, DEFAULT)
 
 
 def network_table() -> str:
@@ -267,15 +276,68 @@ def _matrix_row(row: dict[str, Any]) -> str:
     )
 
 
+def gate_limits_table() -> str:
+    """Return what the gate lets pass, by precision."""
+    from converters.gates import LIMITS
+
+    heads = {"fp32": "fp32", "fp16": "fp16", "int8": "dynamic int8, int8"}
+    if LIMITS["dynamic_int8"] != LIMITS["int8"]:
+        raise SystemExit("the limits of dynamic_int8 and int8 share a column, and differ")
+    lines = [f"| limit | {' | '.join(heads.values())} |", "|---|---|---|---|"]
+    for name, (title, form) in GATE_LIMITS.items():
+        values = (form.format(getattr(LIMITS[precision], name)) for precision in heads)
+        lines.append(f"| {title} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+GATE_LIMITS = {
+    "points": ("fall of accuracy, points", "{:g}"),
+    "drift_heatmap_px": ("p95 of the drift, heatmap px", "{:g}"),
+    "median_heatmap_px": ("p50 of the drift, heatmap px", "{:g}"),
+    "min_agreement": ("keypoints within one heatmap px, at least", "{:.0%}"),
+    "min_joint_agreement": ("the same of every single joint, at least", "{:.0%}"),
+    "people": ("people lost; people invented", "{:.0%}"),
+    "score_drift": ("p95 of the change of scores", "{:g}"),
+    "min_same_side": ("scores on the same side of what a device shows, at least", "{:.0%}"),
+    "min_correlation": ("correlation of each map, at least", "{:g}"),
+    "max_gain": ("gain of each map, up or down", "{:g}"),
+    "max_offset": ("shift of each map's mean, in its standard deviations", "{:g}"),
+}
+
+
+def gate_power_table() -> str:
+    """Return the least of each damage that the gate refused, by network."""
+    file = ROOT / "benchmarks" / "results" / "gate_power.json"
+    report = json.loads(file.read_text("utf-8"))
+    networks = report["networks"]
+    heads = " | ".join(f"`{network['model']}`" for network in networks)
+    lines = [f"| fault | strength | {heads} |", "|---|---|" + "---|" * len(networks)]
+    for name, fault in report["faults"].items():
+        rows = (row for network in networks for row in network["rows"] if row["fault"] == name)
+        cells = " | ".join(_edge(row) for row in rows)
+        lines.append(f"| {fault['title']} | {fault['unit']} | {cells} |")
+    return "\n".join(lines)
+
+
+def _edge(row: dict[str, Any]) -> str:
+    passes, refused = (
+        "–" if row[key] is None else f"{row[key]:g}" for key in ("passes", "refused")
+    )
+    return f"{passes} / **{refused}**"
+
+
 PARTS: dict[str, tuple[str, Callable[[], str]]] = {
     "configuration": ("docs/configuration.md", configuration_table),
     "models": ("README.md", model_table),
     "speed": ("README.md", speed_table),
+    "peers": ("docs/benchmark.md", peers_table),
     "networks": ("docs/models.md", network_table),
     "table1": ("docs/models.md", table1_text),
     "stacks": ("docs/models.md", stacks_text),
     "weights": ("training/weights/README.md", weights_table),
     "matrix": ("docs/converting.md", matrix_tables),
+    "gate-limits": ("docs/converting.md", gate_limits_table),
+    "gate-power": ("docs/converting.md", gate_power_table),
     DEVICES: ("SUPPORTED.md", lambda: devices_table(ROOT)),
 }
 

@@ -7,7 +7,8 @@ from importlib import import_module
 from torch import nn
 
 from converters.data import ConversionData
-from converters.gates.base import LIMIT_POINTS, Limits, Yardstick, verdict
+from converters.gates.base import LIMITS, Limits, Yardstick, verdict
+from converters.steps import Tick, silent
 from edge_pose.lookup import lookup
 from training.checkpoint import CheckpointInfo
 
@@ -19,20 +20,23 @@ YARDSTICKS: dict[str, str] = {
 """By task of the network."""
 
 
-def open_yardstick(model: nn.Module, info: CheckpointInfo, data: ConversionData) -> Yardstick:
+def open_yardstick(
+    model: nn.Module, info: CheckpointInfo, data: ConversionData, tick: Tick = silent
+) -> Yardstick:
     """Measure the float checkpoint on pictures that it was not trained on.
 
     Args:
         model: the checkpoint's network, in evaluation mode.
         info: of the checkpoint.
         data: where the pictures are.
+        tick: told of each picture, here and in `Yardstick.gate`.
 
     Raises:
         EdgePoseError: the checkpoint gives no numbers, or a picture cannot be read.
     """
     module = import_module(lookup(YARDSTICKS, info.entry.task, "task with a gate"))
-    yardstick: Yardstick = module.measure_checkpoint(model, info, data)
+    yardstick: Yardstick = module.measure_checkpoint(model, info, data, tick)
     return yardstick
 
 
-__all__ = ["LIMIT_POINTS", "YARDSTICKS", "Limits", "Yardstick", "open_yardstick", "verdict"]
+__all__ = ["LIMITS", "YARDSTICKS", "Limits", "Yardstick", "open_yardstick", "verdict"]

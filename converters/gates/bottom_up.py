@@ -7,8 +7,8 @@ Both networks get the same whole pictures, which no training saw.
 - Drift and agreement: keypoints of the same people. Every person whom one of the networks is sure
   of is looked for among the other's people, by OKS; keypoints of a person who is not found there
   count as disagreement. The worse of both directions is judged: people who are lost do not make up
-  for invented ones. Keypoints that a device would not show do not count. Each joint is judged by
-  itself, too, and the scores of the same keypoints.
+  for invented ones, and both have their share in the report. Keypoints that a device would not
+  show do not count. Each joint is judged by itself, too, and the scores of the same keypoints.
 - A checkpoint that finds less than half of the annotated people groups at random: the least
   rounding groups otherwise, and no two runs of it are alike. Nor is it a reason to pass. Then what
   counts is the highest peak of every heatmap of every picture: the artifact's is compared with the
@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
 from converters.data import GENERATED, ConversionData
@@ -33,6 +34,7 @@ from converters.gates.judge import (
     check_sound,
     joined_hash,
     judge,
+    missing,
     within,
     worst_way,
 )
@@ -41,6 +43,7 @@ from converters.gates.pck import joint_score
 from converters.gates.scores import ScorePairs
 from converters.gates.views import View, Views
 from converters.gates.watch import Watch
+from converters.steps import Tick, silent
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import Backend
 from edge_pose.config import MIN_KEYPOINT_SCORE
@@ -90,10 +93,12 @@ class Same:
         px: (sure people, K) between both; NaN where the first one would show none, infinite where
             the other one has none.
         scores: (sure people, K, 2) of the one and of the other; 0 where it has none.
+        found: (sure people,) whether the other has them.
     """
 
     px: FloatArray
     scores: FloatArray
+    found: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,13 @@ class Drift:
         px: (N, K) of those that both found; NaN for others.
         ways: per direction (N, K) px; NaN where there is nothing to look for.
         scores: of the same keypoints.
+        people: share lost, share invented; None where the peaks decide.
     """
 
     px: FloatArray
     ways: tuple[FloatArray, ...]
     scores: ScorePairs
+    people: tuple[float, float] | None = None
 
 
 class BottomUpYardstick:
@@ -118,11 +125,14 @@ class BottomUpYardstick:
         checkpoint: the float network.
         dataset: name of the pictures.
         scenes: annotated, in the network's keypoint format.
+        tick: told of each picture.
     """
 
-    def __init__(self, checkpoint: Watch, dataset: str, scenes: Sequence[Scene]) -> None:
+    def __init__(
+        self, checkpoint: Watch, dataset: str, scenes: Sequence[Scene], tick: Tick = silent
+    ) -> None:
         self.checkpoint, self.dataset, self.scenes = checkpoint, dataset, scenes
-        self.views = Views([(scene.image, None) for scene in scenes], checkpoint.spec.size)
+        self.views = Views([(scene.image, None) for scene in scenes], checkpoint.spec.size, tick)
         self.truth = [annotated(scene) for scene in scenes]
         units = np.concatenate([scene.unit_px for scene in scenes])
         self.judged = np.isfinite(units) & (units > 0)
@@ -148,6 +158,7 @@ class BottomUpYardstick:
             drift_px=drift.px[~np.isnan(drift.px)],
             agreement=worst_way(within(way[~np.isnan(way)], stride) for way in drift.ways),
             scores=drift.scores,
+            people=drift.people,
             stride=stride,
             data_sha256=joined_hash(scene_hash(self.scenes), self.views.sha256),
             per_joint={name: px[~np.isnan(px)] for name, px in columns.items()},
@@ -159,7 +170,7 @@ class BottomUpYardstick:
     def _look(self, network: Watch) -> Seen:
         predictor = ScenePredictor(network)
         poses, peaks = [], []
-        for view in self.views:
+        for view in self.views.counted():
             outputs = [m[0] for m in network.maps(to_tensor(view.image[None], network.spec))]
             heatmaps, tags = fuse_outputs(outputs)
             poses.append(predictor.decode(heatmaps, tags))
@@ -184,7 +195,13 @@ class BottomUpYardstick:
             [same.scores for same in there] + [same.scores[..., ::-1] for same in back]
         )[np.isfinite(np.concatenate(ways))]
         drift_px = np.where(np.isfinite(ways[0]), ways[0], np.nan)
-        return Drift(drift_px, ways, ScorePairs(scores[:, 0], scores[:, 1], MIN_KEYPOINT_SCORE))
+        kept, known = (np.concatenate([same.found for same in way]) for way in (there, back))
+        return Drift(
+            drift_px,
+            ways,
+            ScorePairs(scores[:, 0], scores[:, 1], MIN_KEYPOINT_SCORE),
+            (missing(kept), missing(known)),
+        )
 
     def _found(self, seen: Seen) -> float:
         """Return the share of the annotated people who were found."""
@@ -222,7 +239,7 @@ class BottomUpYardstick:
 
 
 def measure_checkpoint(
-    model: nn.Module, info: CheckpointInfo, data: ConversionData
+    model: nn.Module, info: CheckpointInfo, data: ConversionData, tick: Tick
 ) -> BottomUpYardstick:
     """See converters.gates.open_yardstick."""
     network = NetworkPredictor(model, info)
@@ -236,7 +253,7 @@ def measure_checkpoint(
         for scene in load_scenes(name, data.root, network.keypoints.name)
         if scene.image in wanted
     ]
-    return BottomUpYardstick(Watch(network), data.gate.dataset, scenes)
+    return BottomUpYardstick(Watch(network), data.gate.dataset, scenes, tick)
 
 
 def joint_agreement(
@@ -273,7 +290,7 @@ def same_keypoints(one: Poses, other: Poses, sigmas: Sequence[float]) -> Same:
             px = np.linalg.norm(one.keypoints[person] - other.keypoints[index], axis=1)
             gap_px[person] = np.where(other.keypoint_scores[index] > 0, px, np.inf)
             scores[person, :, 1] = other.keypoint_scores[index]
-    return Same(np.where(shown, gap_px, np.nan).astype(np.float32), scores)
+    return Same(np.where(shown, gap_px, np.nan).astype(np.float32), scores, place >= 0)
 
 
 def _in_picture(poses: Poses, view: View) -> Poses:

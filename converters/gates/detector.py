@@ -6,7 +6,8 @@ are annotated, so that false finds do not show in accuracy; they show in agreeme
 - Accuracy: recall of the annotated people by boxes that a device would take.
 - Agreement: every box that one of the networks is sure of is looked for among the other's, at an
   overlap of 0.5; the share that is found, in the worse of both directions: boxes that are lost do
-  not make up for invented ones. Drift and scores: corners and scores of the same boxes.
+  not make up for invented ones, and each has its share in the report. Drift and scores: corners
+  and scores of the same boxes.
 - A checkpoint that is sure of too few boxes is no reason to pass: then what counts is the best box
   of every picture, however low its score: its centre stays within one heatmap px. The artifact's
   is compared with the nearest of the checkpoint's boxes whose scores are nearly as high.
@@ -30,6 +31,7 @@ from converters.gates.judge import (
     check_sound,
     joined_hash,
     judge,
+    missing,
     within,
     worst_way,
 )
@@ -37,6 +39,7 @@ from converters.gates.maps import NEARLY, compare_maps
 from converters.gates.scores import ScorePairs
 from converters.gates.views import Views
 from converters.gates.watch import Watch
+from converters.steps import Tick, silent
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import Backend
 from edge_pose.decoding.centers import decode_centers
@@ -81,11 +84,13 @@ class Drift:
         px: (M,) of corners, or of centres.
         agreement: share that agrees.
         scores: of the same boxes.
+        people: share lost, share invented; None where the best boxes decide.
     """
 
     px: FloatArray
     agreement: float
     scores: ScorePairs
+    people: tuple[float, float] | None = None
 
 
 class DetectorYardstick:
@@ -95,12 +100,15 @@ class DetectorYardstick:
         checkpoint: the float network.
         dataset: name of the persons.
         persons: annotated.
+        tick: told of each picture.
     """
 
-    def __init__(self, checkpoint: Watch, dataset: str, persons: Sequence[Person]) -> None:
+    def __init__(
+        self, checkpoint: Watch, dataset: str, persons: Sequence[Person], tick: Tick = silent
+    ) -> None:
         self.checkpoint, self.dataset, self.persons = checkpoint, dataset, persons
         self.pictures = by_picture(persons)
-        self.views = Views([(path, None) for path in self.pictures], checkpoint.spec.size)
+        self.views = Views([(path, None) for path in self.pictures], checkpoint.spec.size, tick)
         self.expected = self._look(checkpoint)
         check_sound(checkpoint)
         self.before = self._score(self.expected)
@@ -118,6 +126,7 @@ class DetectorYardstick:
             drift_px=drift.px,
             agreement=drift.agreement,
             scores=drift.scores,
+            people=drift.people,
             stride=self.checkpoint.stride,
             data_sha256=joined_hash(data_hash(self.persons), self.views.sha256),
             maps=compare_maps(self.checkpoint.kept, watch.kept),
@@ -127,7 +136,8 @@ class DetectorYardstick:
     def _look(self, network: Watch) -> tuple[Boxes, ...]:
         """Return boxes of each picture, input px, best first, low scores included."""
         outputs = (
-            network.maps(to_tensor(view.image[None], network.spec))[-1][0] for view in self.views
+            network.maps(to_tensor(view.image[None], network.spec))[-1][0]
+            for view in self.views.counted()
         )
         return tuple(
             decode_centers(output, network.stride, threshold=0.0, max_boxes=KEPT_BOXES)
@@ -140,14 +150,15 @@ class DetectorYardstick:
             return self._best_drift(pairs)
         there = [same_boxes(a, b) for a, b in pairs]
         back = [same_boxes(b, a) for a, b in pairs]
-        ways = (np.concatenate([same.found for same in way]) for way in (there, back))
+        kept, known = (np.concatenate([same.found for same in way]) for way in (there, back))
         scores = np.concatenate(
             [same.scores for same in there] + [same.scores[:, ::-1] for same in back]
         )
         return Drift(
             np.concatenate([same.corners_px.ravel() for same in there]),
-            worst_way(ways),
+            worst_way((kept, known)),
             ScorePairs(scores[:, 0], scores[:, 1], SCORE),
+            (missing(kept), missing(known)),
         )
 
     def _best_drift(self, pairs: Sequence[tuple[Boxes, Boxes]]) -> Drift:
@@ -183,14 +194,14 @@ class DetectorYardstick:
 
 
 def measure_checkpoint(
-    model: nn.Module, info: CheckpointInfo, data: ConversionData
+    model: nn.Module, info: CheckpointInfo, data: ConversionData, tick: Tick
 ) -> DetectorYardstick:
     """See converters.gates.open_yardstick."""
     data = data.without(info.trained_on)
     if data.gate.dataset == GENERATED:
         data = data.drawn(people=3)
-    group = data.gate
-    return DetectorYardstick(Watch(NetworkPredictor(model, info)), group.dataset, group.persons)
+    network, group = Watch(NetworkPredictor(model, info)), data.gate
+    return DetectorYardstick(network, group.dataset, group.persons, tick)
 
 
 def same_boxes(one: Boxes, other: Boxes) -> Same:

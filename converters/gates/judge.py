@@ -53,6 +53,8 @@ class Comparison:
         data_sha256: over annotations and pixels.
         per_joint: drift by keypoint.
         joint_agreement: agreement by keypoint.
+        people: share of the people that the checkpoint is sure of whom the artifact lost, and share
+            of those that the artifact is sure of whom it invented; None where nobody is counted.
         maps: how alike the maps of both are; None where the graph decodes and there are none.
     """
 
@@ -67,6 +69,7 @@ class Comparison:
     data_sha256: str
     per_joint: Mapping[str, FloatArray] = field(default_factory=dict)
     joint_agreement: Mapping[str, float] = field(default_factory=dict)
+    people: tuple[float, float] | None = None
     maps: Likeness | None = None
 
 
@@ -80,6 +83,7 @@ def judge(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limits)
         limits: what passes.
     """
     report = _report(found, checkpoint, artifact, limits)
+    report = report.model_copy(update=_people(found, limits) | _maps(found, limits))
     broken = (*faults(artifact), *unmeasured(_figures(found)))
     reasons = (*broken, *missed(report, limits))
     return report.model_copy(
@@ -88,9 +92,8 @@ def judge(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limits)
 
 
 def _report(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limits) -> Gate:
-    """Return all figures, and no verdict yet."""
+    """Return what there is for every task, and no verdict yet."""
     p50, p95 = _percentiles(found.drift_px)
-    maps = found.maps
     return Gate(
         passed=False,
         dataset=found.dataset,
@@ -102,6 +105,7 @@ def _report(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limit
         drift_p50_px=p50,
         drift_p95_px=p95,
         limit_drift_px=limits.drift_heatmap_px * found.stride,
+        limit_median_px=limits.median_heatmap_px * found.stride,
         argmax_agreement=_rounded(found.agreement),
         min_agreement=limits.min_agreement,
         joint_agreement={
@@ -112,10 +116,6 @@ def _report(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limit
         limit_score_drift=limits.score_drift,
         same_side=_rounded(found.scores.same_side),
         min_same_side=limits.min_same_side,
-        map_correlation=None if maps is None else _rounded(maps.correlation),
-        min_correlation=None if maps is None else limits.min_correlation,
-        map_gain=None if maps is None else _rounded(maps.gain),
-        max_gain=None if maps is None else limits.max_gain,
         per_group={
             name: None if np.isnan(value) else _rounded(value)
             for name, value in found.after.groups.items()
@@ -125,6 +125,28 @@ def _report(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limit
         parts=_parts(found),
         data_sha256=found.data_sha256,
     )
+
+
+def _people(found: Comparison, limits: Limits) -> dict[str, float]:
+    """Return the figures of networks that see everybody, and are sure of some."""
+    if found.people is None:
+        return {}
+    lost, invented = map(_rounded, found.people)
+    return {"lost_people": lost, "invented_people": invented, "limit_people": limits.people}
+
+
+def _maps(found: Comparison, limits: Limits) -> dict[str, float]:
+    """Return the figures of graphs that do not decode."""
+    if found.maps is None:
+        return {}
+    return {
+        "map_correlation": _rounded(found.maps.correlation),
+        "min_correlation": limits.min_correlation,
+        "map_gain": _rounded(found.maps.gain),
+        "max_gain": limits.max_gain,
+        "map_offset": _rounded(found.maps.offset),
+        "max_offset": limits.max_offset,
+    }
 
 
 def _figures(found: Comparison) -> dict[str, float]:
@@ -139,7 +161,11 @@ def _figures(found: Comparison) -> dict[str, float]:
     }
     figures |= {f"agreement of {name}": share for name, share in found.joint_agreement.items()}
     if found.maps is not None:
-        figures |= {"correlation of maps": found.maps.correlation, "gain": found.maps.gain}
+        figures |= {
+            "correlation of maps": found.maps.correlation,
+            "gain": found.maps.gain,
+            "offset": found.maps.offset,
+        }
     return figures
 
 
@@ -154,6 +180,11 @@ def worst_way(ways: Iterable[NDArray[np.bool_]]) -> float:
     """
     shares = [float(way.mean()) for way in ways if len(way)]
     return min(shares, default=float("nan"))
+
+
+def missing(way: NDArray[np.bool_]) -> float:
+    """Return the share of one network's people whom the other has not; 0 where there are none."""
+    return 1 - float(way.mean()) if len(way) else 0.0
 
 
 def check_sound(checkpoint: Watch) -> None:

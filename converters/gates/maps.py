@@ -70,10 +70,13 @@ class Likeness:
         correlation: Pearson's, the lowest of all channels that the checkpoint has something on.
         gain: least-squares factor from the checkpoint's to the artifact's, of the channel where it
             is farthest from 1; 0 where the artifact's is flat or upside down.
+        offset: how far a channel's mean moves up or down, in standard deviations of the
+            checkpoint's; of the channel where it moves farthest.
     """
 
     correlation: float
     gain: float
+    offset: float
 
 
 def compare_maps(
@@ -88,11 +91,11 @@ def compare_maps(
     Returns:
         The worst of all channels; that of equal maps where the checkpoint's are all flat.
     """
-    rows: list[tuple[float, float]] = []
+    rows: list[tuple[float, float, float]] = []
     for one, other in zip(zip(*expected, strict=True), zip(*found, strict=True), strict=True):
-        rows += _compare(_centred(one), _centred(other))
-    correlations, gains = zip(*(rows or [(1.0, 1.0)]), strict=True)
-    return Likeness(min(correlations), max(gains, key=off_by))
+        rows += _compare(_flat(one), _flat(other))
+    correlations, gains, offsets = zip(*(rows or [(1.0, 1.0, 0.0)]), strict=True)
+    return Likeness(min(correlations), max(gains, key=off_by), max(offsets))
 
 
 def off_by(gain: float) -> float:
@@ -102,20 +105,25 @@ def off_by(gain: float) -> float:
     return max(gain, 1 / gain)
 
 
-def _centred(pictures: Sequence[FloatArray]) -> NDArray[np.float64]:
-    """Return (C, everything) of (C, h, w) maps of several pictures, less their channel's mean."""
+def _flat(pictures: Sequence[FloatArray]) -> NDArray[np.float64]:
+    """Return (C, everything) of (C, h, w) maps of several pictures."""
     stacked = np.stack(pictures, axis=1).astype(np.float64)
-    flat = stacked.reshape(len(stacked), -1)
-    centred: NDArray[np.float64] = flat - flat.mean(axis=1, keepdims=True)
-    return centred
+    return stacked.reshape(len(stacked), -1)
 
 
-def _compare(a: NDArray[np.float64], b: NDArray[np.float64]) -> list[tuple[float, float]]:
-    """Return correlation and gain of each row of `a` that is not flat."""
-    energy, other = (a * a).sum(axis=1), (b * b).sum(axis=1)
-    both = (a * b).sum(axis=1)
+def _compare(
+    expected: NDArray[np.float64], found: NDArray[np.float64]
+) -> list[tuple[float, float, float]]:
+    """Return correlation, gain and offset of each row of `expected` that is not flat."""
+    means = expected.mean(axis=1), found.mean(axis=1)
+    a, b = expected - means[0][:, None], found - means[1][:, None]
+    energy, other = (a * a).mean(axis=1), (b * b).mean(axis=1)
+    both = (a * b).mean(axis=1)
     rows = []
     for k in np.flatnonzero(energy > FLAT**2 * energy.max()):
         length = math.sqrt(energy[k] * other[k])
-        rows.append((float(both[k]) / length if length else 0.0, max(both[k] / energy[k], 0.0)))
+        correlation = float(both[k]) / length if length else 0.0
+        gain = float(max(both[k] / energy[k], 0.0))
+        offset = float(abs(means[1][k] - means[0][k])) / math.sqrt(energy[k])
+        rows.append((correlation, gain, offset))
     return rows

@@ -32,15 +32,20 @@ def unmeasured(figures: Mapping[str, float]) -> Iterable[str]:
 
 def missed(gate: Gate, limits: Limits) -> Iterable[str]:
     """Compare the figures of a report with the limits."""
-    points, limit_px = gate.checkpoint_accuracy - gate.artifact_accuracy, gate.limit_drift_px
+    points = gate.checkpoint_accuracy - gate.artifact_accuracy
     if not points <= limits.points + ROUNDING_POINTS:
         yield f"accuracy falls by {points:.2f} points, {limits.points:g} pass"
-    if limit_px is None or not gate.drift_p95_px <= limit_px + ROUNDING_PX:
-        yield f"drift p95 is {gate.drift_p95_px:.2f} px, {limit_px:g} pass"
+    for name, drift_px, limit_px in (
+        ("p50", gate.drift_p50_px, gate.limit_median_px),
+        ("p95", gate.drift_p95_px, gate.limit_drift_px),
+    ):
+        if limit_px is None or not drift_px <= limit_px + ROUNDING_PX:
+            yield f"drift {name} is {drift_px:.2f} px, {limit_px:g} pass"
     if not gate.argmax_agreement >= limits.min_agreement:
         share = gate.argmax_agreement
         yield f"{share:.1%} within one heatmap px, {limits.min_agreement:.0%} pass"
     yield from _lost_joints(gate, limits)
+    yield from _other_people(gate, limits)
     yield from _other_scores(gate, limits)
     yield from _other_maps(gate, limits)
 
@@ -56,6 +61,15 @@ def _lost_joints(gate: Gate, limits: Limits) -> Iterable[str]:
         )
 
 
+def _other_people(gate: Gate, limits: Limits) -> Iterable[str]:
+    for share, what in (
+        (gate.lost_people, "of the people are lost"),
+        (gate.invented_people, "of the people found are not the checkpoint's"),
+    ):
+        if share is not None and not share <= limits.people:
+            yield f"{share:.1%} {what}, {limits.people:.0%} pass"
+
+
 def _other_scores(gate: Gate, limits: Limits) -> Iterable[str]:
     drift, side = gate.score_drift_p95, gate.same_side
     if drift is not None and not drift <= limits.score_drift:
@@ -68,8 +82,10 @@ def _other_scores(gate: Gate, limits: Limits) -> Iterable[str]:
 
 
 def _other_maps(gate: Gate, limits: Limits) -> Iterable[str]:
-    correlation, gain = gate.map_correlation, gate.map_gain
+    correlation, gain, offset = gate.map_correlation, gate.map_gain, gate.map_offset
     if correlation is not None and not correlation >= limits.min_correlation:
         yield f"maps correlate by {correlation:.2f}, {limits.min_correlation:g} passes"
     if gain is not None and not off_by(gain) <= limits.max_gain:
-        yield f"maps are {gain:.3g} times the checkpoint's, {limits.max_gain:g} passes"
+        yield f"maps are {gain:.4g} times the checkpoint's, {limits.max_gain:g} passes"
+    if offset is not None and not offset <= limits.max_offset:
+        yield f"maps are shifted by {offset:.3g} of their spread, {limits.max_offset:g} passes"

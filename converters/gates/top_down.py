@@ -28,6 +28,7 @@ from converters.gates.pck import joint_score
 from converters.gates.scores import ScorePairs
 from converters.gates.views import Views
 from converters.gates.watch import Watch
+from converters.steps import Tick, silent
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import Backend
 from edge_pose.config import MIN_KEYPOINT_SCORE
@@ -50,13 +51,16 @@ class TopDownYardstick:
         checkpoint: the float network.
         dataset: name of the persons.
         persons: annotated, each with its PCK unit.
+        tick: told of each picture.
         generated: they are drawn.
     """
 
-    def __init__(self, checkpoint: Watch, dataset: str, persons: Sequence[Person]) -> None:
+    def __init__(
+        self, checkpoint: Watch, dataset: str, persons: Sequence[Person], tick: Tick = silent
+    ) -> None:
         self.dataset, self.persons, self.checkpoint = dataset, persons, checkpoint
         size = checkpoint.spec.size
-        self.views = Views([(p.image, p.region(size)) for p in persons], size)
+        self.views = Views([(p.image, p.region(size)) for p in persons], size, tick)
         self.expected, self.scores = self._look(checkpoint)
         check_sound(checkpoint)
         self.before = self._score(self.expected)
@@ -87,7 +91,7 @@ class TopDownYardstick:
 
     def _look(self, network: Watch) -> tuple[FloatArray, FloatArray]:
         """Return (N, K, 2) input px and (N, K) scores."""
-        views = (view.image for view in self.views)
+        views = (view.image for view in self.views.counted())
         batches = [predict_crops(network, crops, flip_test=False) for crops in _batches(views)]
         points, scores = zip(*batches, strict=True)
         return np.concatenate(points), np.concatenate(scores)
@@ -118,11 +122,12 @@ class TopDownYardstick:
 
 
 def measure_checkpoint(
-    model: nn.Module, info: CheckpointInfo, data: ConversionData
+    model: nn.Module, info: CheckpointInfo, data: ConversionData, tick: Tick
 ) -> TopDownYardstick:
     """See converters.gates.open_yardstick."""
     group = data.without(info.trained_on).gate
-    return TopDownYardstick(Watch(NetworkPredictor(model, info)), group.dataset, group.persons)
+    network = Watch(NetworkPredictor(model, info))
+    return TopDownYardstick(network, group.dataset, group.persons, tick)
 
 
 def _batches(images: Iterator[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from converters.steps import Tick, silent
 from edge_pose.preprocess import Affine, Region, crop, region_affine
 from edge_pose.types import Image
 from edge_pose.whole_picture import fit_picture
@@ -36,6 +37,7 @@ class Views:
     Args:
         looks: picture, and the region to look at; None: all of it.
         size: (w, h) px of the network's input.
+        tick: told of each input while they are cut, and again while they are `counted`.
 
     Attributes:
         sha256: over all pixels.
@@ -44,12 +46,18 @@ class Views:
         DatasetError: a picture is missing or damaged.
     """
 
-    def __init__(self, looks: Sequence[tuple[Path, Region | None]], size: tuple[int, int]) -> None:
-        self._looks, self._size = looks, size
+    def __init__(
+        self,
+        looks: Sequence[tuple[Path, Region | None]],
+        size: tuple[int, int],
+        tick: Tick = silent,
+    ) -> None:
+        self._looks, self._size, self._tick = looks, size, tick
         room = CACHE_BYTES // (size[0] * size[1] * 3)
         self._kept: list[View] = []
         digest = hashlib.sha256()
         for i in range(len(looks)):
+            tick(i, len(looks))
             view = self._cut(i)
             digest.update(view.image.tobytes())
             if i < room:
@@ -64,6 +72,13 @@ class Views:
         yield from self._kept
         for i in range(len(self._kept), len(self._looks)):
             yield self._cut(i)
+
+    def counted(self) -> Iterator[View]:
+        """Yield every input to something that takes its time, and tell how far it is."""
+        for i, view in enumerate(self):
+            self._tick(i, len(self))
+            yield view
+        self._tick(len(self), len(self))
 
     def _cut(self, i: int) -> View:
         path, region = self._looks[i]

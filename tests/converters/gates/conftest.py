@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -117,6 +118,25 @@ def loud(outputs: Maps) -> Maps:
     return [o * np.float32(50) for o in outputs]
 
 
+def one_in(n: int, damage: Damage) -> Damage:
+    """Let something happen to every n-th picture only."""
+    calls = itertools.count(1)
+    return lambda outputs: outputs if next(calls) % n else damage(outputs)
+
+
+def fainter(outputs: Maps) -> Maps:
+    return [o * np.float32(0.7) for o in outputs]
+
+
+def stronger(outputs: Maps) -> Maps:
+    return [o * np.float32(1.5) for o in outputs]
+
+
+def lifted(outputs: Maps) -> Maps:
+    """By half of what each channel varies."""
+    return [o + np.float32(0.5) * o.std(axis=(0, 2, 3), keepdims=True) for o in outputs]
+
+
 DAMAGES = {
     "noise": noise,
     "shift": shifted,
@@ -125,6 +145,9 @@ DAMAGES = {
     "nan": nothing,
     "quiet": quiet,
     "loud": loud,
+    "fainter": fainter,
+    "stronger": stronger,
+    "lifted": lifted,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,21 +130,39 @@ def test_people_whom_only_the_artifact_sees_are_disagreement(
     assert any("within one heatmap px" in reason for reason in gate.reasons)
 
 
-def test_one_invented_person_per_picture_fails(
-    strong: Bench, limits: Limits, scenes: list[Scene]
-) -> None:
-    def ghost(outputs: list[Any]) -> list[Any]:
-        """Somebody in a corner, with a tag of his own; everybody else is untouched."""
-        coarse, fine = outputs
-        for i, (x, y) in enumerate(np.ndindex(4, 4)):
-            coarse[:, i, y, x], fine[:, i, 2 * y, 2 * x] = 1, 1
-            coarse[:, 16 + i, : y + 2, : x + 2] = 60
-        return outputs
+def ghost(outputs: list[Any]) -> list[Any]:
+    """Somebody in a corner, with a tag of his own; everybody else is untouched."""
+    coarse, fine = outputs
+    for i, (x, y) in enumerate(np.ndindex(4, 4)):
+        coarse[:, i, y, x], fine[:, i, 2 * y, 2 * x] = 1, 1
+        coarse[:, 16 + i, : y + 2, : x + 2] = 60
+    return outputs
 
+
+def test_one_invented_person_per_picture_fails(strong: Bench, limits: Limits) -> None:
     gate = strong.gate(ghost, limits)
     assert gate.artifact_accuracy > gate.checkpoint_accuracy - 5  # accuracy is nearly blind to it
     assert gate.argmax_agreement < 0.75
     assert not gate.passed
+
+
+def test_an_invented_person_in_one_of_four_pictures_fails(
+    strong: Bench, lab: SimpleNamespace, limits: Limits
+) -> None:
+    gate = strong.gate(lab.one_in(4, ghost), limits)
+    assert gate.lost_people == 0
+    assert gate.invented_people == pytest.approx(8 / 74, abs=0.02)  # 33 pictures, 66 people
+    assert gate.limit_people == 0.05
+    assert any("of the people found are not the checkpoint's" in r for r in gate.reasons)
+
+
+def test_people_lost_in_one_of_eight_pictures_fail(
+    strong: Bench, lab: SimpleNamespace, limits: Limits
+) -> None:
+    patient = replace(limits, points=100.0, min_agreement=0.0, min_joint_agreement=0.0)
+    gate = strong.gate(lab.one_in(8, lambda outputs: [0 * o for o in outputs]), patient)
+    assert gate.invented_people == 0
+    assert any("of the people are lost, 5% pass" in r for r in gate.reasons)
 
 
 def test_a_joint_that_is_gone_fails(
@@ -161,12 +180,12 @@ def test_a_joint_that_is_gone_fails(
         gate = bench.gate(dead_pelvis, limits)
         assert not gate.passed
         assert gate.map_correlation == 0
-        assert "maps correlate by 0.00, 0.8 passes" in gate.reasons
+        assert "maps correlate by 0.00, 0.95 passes" in gate.reasons
     gate = strong.gate(dead_pelvis, limits)
     assert gate.argmax_agreement > 0.75
     assert gate.drift_p95_px < lab.STRIDE
     assert gate.joint_agreement["pelvis"] == 0
-    assert "pelvis: 0.0% within one heatmap px, 50% pass" in gate.reasons
+    assert "pelvis: 0.0% within one heatmap px, 80% pass" in gate.reasons
 
 
 def test_a_checkpoint_without_numbers_is_no_yardstick(

@@ -37,7 +37,8 @@ GOOD = Comparison(
     stride=4,
     data_sha256="ab" * 32,
     joint_agreement={"nose": 0.9, "knee": 0.9},
-    maps=Likeness(0.98, 1.1),
+    people=(0.02, 0.04),
+    maps=Likeness(0.98, 1.1, 0.1),
 )
 
 
@@ -49,7 +50,8 @@ def test_good_figures_pass() -> None:
     gate = report()
     assert (gate.passed, gate.reasons, gate.broken) == (True, (), False)
     assert (gate.score_drift_p95, gate.same_side) == (0.05, 1.0)
-    assert (gate.map_correlation, gate.map_gain) == (0.98, 1.1)
+    assert (gate.map_correlation, gate.map_gain, gate.map_offset) == (0.98, 1.1, 0.1)
+    assert (gate.lost_people, gate.invented_people, gate.limit_people) == (0.02, 0.04, 0.05)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +65,9 @@ def test_good_figures_pass() -> None:
         ({"scores": ScorePairs(NONE, NONE, 0.3)}, "difference of scores"),
         ({"scores": pairs(0.9, NAN)}, "difference of scores"),
         ({"joint_agreement": {"nose": NAN}}, "agreement of nose"),
-        ({"maps": Likeness(NAN, 1.0)}, "correlation of maps"),
-        ({"maps": Likeness(1.0, NAN)}, "gain"),
+        ({"maps": Likeness(NAN, 1.0, 0.0)}, "correlation of maps"),
+        ({"maps": Likeness(1.0, NAN, 0.0)}, "gain"),
+        ({"maps": Likeness(1.0, 1.0, NAN)}, "offset"),
     ],
 )
 def test_what_is_no_number_fails(changes: dict[str, Any], reason: str) -> None:
@@ -78,20 +81,25 @@ def test_what_is_no_number_fails(changes: dict[str, Any], reason: str) -> None:
     ("changes", "reason"),
     [
         ({"after": Score("PCK", 78.0)}, "accuracy falls by 2.00 points, 1.5 pass"),
-        ({"drift_px": np.full(9, 7.0)}, "drift p95 is 7.00 px, 6 pass"),
-        ({"agreement": 0.7}, "70.0% within one heatmap px, 75% pass"),
+        ({"drift_px": np.full(9, 2.0)}, "drift p50 is 2.00 px, 1.2 pass"),
+        ({"drift_px": np.repeat([1.0, 7.0], (7, 2))}, "drift p95 is 7.00 px, 6 pass"),
+        ({"agreement": 0.87}, "87.0% within one heatmap px, 90% pass"),
         (
             {"joint_agreement": {"nose": 0.4, "knee": 0.1}},
-            "knee and 1 more keypoints: 10.0% within one heatmap px, 50% pass",
+            "knee and 1 more keypoints: 10.0% within one heatmap px, 80% pass",
         ),
-        ({"scores": pairs(0.9, 0.6)}, "scores differ by 0.30 (p95), 0.2 pass"),
+        ({"people": (0.07, 0.0)}, "7.0% of the people are lost, 5% pass"),
+        ({"people": (0.0, 0.07)}, "7.0% of the people found are not the checkpoint's, 5% pass"),
+        ({"scores": pairs(0.9, 0.6)}, "scores differ by 0.30 (p95), 0.1 pass"),
         (
-            {"scores": pairs(0.38, 0.28)},
-            "0.0% of the scores on the same side of what a device shows, 85% pass",
+            {"scores": pairs(0.34, 0.26)},
+            "0.0% of the scores on the same side of what a device shows, 95% pass",
         ),
-        ({"maps": Likeness(0.7, 1.0)}, "maps correlate by 0.70, 0.8 passes"),
-        ({"maps": Likeness(1.0, 0.4)}, "maps are 0.4 times the checkpoint's, 2 passes"),
-        ({"maps": Likeness(1.0, 0.0)}, "maps are 0 times the checkpoint's, 2 passes"),
+        ({"maps": Likeness(0.7, 1.0, 0.0)}, "maps correlate by 0.70, 0.95 passes"),
+        ({"maps": Likeness(1.0, 0.7, 0.0)}, "maps are 0.7 times the checkpoint's, 1.15 passes"),
+        ({"maps": Likeness(1.0, 1.5, 0.0)}, "maps are 1.5 times the checkpoint's, 1.15 passes"),
+        ({"maps": Likeness(1.0, 0.0, 0.0)}, "maps are 0 times the checkpoint's, 1.15 passes"),
+        ({"maps": Likeness(1.0, 1.0, 0.4)}, "maps are shifted by 0.4 of their spread, 0.2 passes"),
     ],
 )
 def test_each_limit_has_its_words(changes: dict[str, Any], reason: str) -> None:
@@ -132,13 +140,19 @@ def test_the_worst_channel_counts() -> None:
     pictures = [(rng.normal(size=(40, 8, 8)).astype(np.float32),) for _ in range(3)]
     for (maps,) in pictures:
         maps[7] = 0.5  # the checkpoint itself has nothing there
-    assert compare_maps(pictures, pictures) == Likeness(pytest.approx(1), pytest.approx(1))
+    one = pytest.approx(1)
+    assert compare_maps(pictures, pictures) == Likeness(one, one, 0.0)
     dead = [(maps.copy(),) for (maps,) in pictures]
     for (maps,) in dead:
         maps[3], maps[7] = 0, rng.normal(size=(8, 8))
-    assert compare_maps(pictures, dead) == Likeness(0.0, 0.0)
+    found = compare_maps(pictures, dead)
+    assert (found.correlation, found.gain) == (0.0, 0.0)
     faint = [(maps * np.where(np.arange(40) == 5, 0.1, 1)[:, None, None],) for (maps,) in pictures]
     assert compare_maps(pictures, faint).gain == pytest.approx(0.1)
+    lower = [(maps - 0.5 * (np.arange(40) == 9)[:, None, None],) for (maps,) in pictures]
+    moved = compare_maps(pictures, lower)
+    assert moved.offset == pytest.approx(0.5, abs=0.1)  # of a spread of about 1
+    assert (moved.correlation, moved.gain) == (one, one)
 
 
 def test_gains_are_as_far_off_either_way() -> None:

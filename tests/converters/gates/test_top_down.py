@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from converters.data import ConversionData
-from converters.gates import LIMIT_POINTS, Limits, verdict
+from converters.gates import LIMITS, Limits, verdict
 from converters.gates.top_down import TopDownYardstick
 from converters.gates.views import Views
 from converters.gates.watch import Watch
@@ -78,7 +78,7 @@ def test_the_same_outputs_pass(strong: Bench, limits: Limits) -> None:
         "head", "shoulder", "elbow", "wrist", "hip", "knee", "ankle",
     }  # fmt: skip
     assert (gate.dataset, gate.metric) == ("drawn", "PCKh@0.5")
-    assert (gate.limit_points, gate.limit_drift_px, gate.min_agreement) == (1.5, 6.0, 0.75)
+    assert (gate.limit_points, gate.limit_drift_px, gate.min_agreement) == (1.5, 6.0, 0.9)
     assert gate.output_range["checkpoint"] == gate.output_range["artifact"]
     assert "passed" in verdict(gate)
 
@@ -112,7 +112,10 @@ def test_a_fall_beyond_the_limit_fails_and_within_it_passes(
     strong: Bench, lab: SimpleNamespace
 ) -> None:
     count = len(strong.yardstick.persons)
-    generous = Limits(100.0, drift_heatmap_px=100.0, score_drift=1.0, min_correlation=-1.0)
+    generous = Limits(
+        100.0, drift_heatmap_px=100.0, min_agreement=0.8, score_drift=1.0, min_correlation=-1.0,
+        max_gain=10.0,
+    )  # fmt: skip
     gate = strong.gate(first_tenth(lab.swapped, count), generous)
     assert gate.passed
     fall = gate.checkpoint_accuracy - gate.artifact_accuracy
@@ -133,6 +136,20 @@ def test_drift_is_in_px_of_the_input(strong: Bench, lab: SimpleNamespace) -> Non
     gate = strong.gate(one_px, Limits(100.0))
     assert gate.drift_p50_px == pytest.approx(lab.STRIDE, abs=0.6)
     assert gate.per_joint["left_wrist"].p50_px == pytest.approx(lab.STRIDE, abs=0.6)
+
+
+def test_everything_that_moves_together_fails(strong: Bench, limits: Limits) -> None:
+    """Half a heatmap px is 2 px of the input, within every limit of the single keypoint."""
+
+    def aside(outputs: list[Any]) -> list[Any]:
+        return [(o + np.roll(o, 1, axis=-1)) / np.float32(2) for o in outputs]
+
+    patient = replace(limits, min_correlation=-1.0, max_gain=10.0, score_drift=1.0)
+    gate = strong.gate(aside, patient)
+    assert gate.drift_p95_px < 6
+    assert gate.argmax_agreement > 0.9
+    assert gate.limit_median_px == pytest.approx(1.2)
+    assert any(reason.startswith("drift p50 is ") for reason in gate.reasons)
 
 
 @pytest.mark.parametrize("joint", ["left_wrist", "pelvis"])
@@ -262,4 +279,16 @@ def test_views_beyond_the_cache_are_cut_anew(
 
 
 def test_limits_by_precision() -> None:
-    assert LIMIT_POINTS == {"fp32": 0.1, "fp16": 0.5, "dynamic_int8": 1.5, "int8": 1.5}
+    points = {name: limits.points for name, limits in LIMITS.items()}
+    assert points == {"fp32": 0.1, "fp16": 0.5, "dynamic_int8": 1.5, "int8": 1.5}
+    assert {limits.drift_heatmap_px for limits in LIMITS.values()} == {1.5}
+
+
+def test_floats_may_differ_less_than_integers(strong: Bench) -> None:
+    def louder(outputs: list[Any]) -> list[Any]:
+        return [o * np.float32(1.05) for o in outputs]
+
+    assert strong.gate(louder, LIMITS["int8"]).reasons == ()
+    for precision in ("fp16", "fp32"):
+        reasons = strong.gate(louder, LIMITS[precision]).reasons
+        assert "maps are 1.05 times the checkpoint's, 1.02 passes" in reasons
