@@ -72,8 +72,9 @@ class Convert(Protocol):
 
     Modules of calibrated converters also have
         METHODS: tuple[str, ...]: ways to find number ranges, the best first;
-        rank_layers(model, info, calibration, options) -> tuple[str, ...]: the layers by the damage
-            that their integers do, measured on the calibration pictures, worst first.
+        rank_layers(model, info, calibration, options, tick) -> tuple[str, ...]: the layers by the
+            damage that their integers do, measured on the calibration pictures, worst first;
+            `tick` (converters.steps.Tick) is told of each measurement.
     """
 
     def __call__(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 
 from converters.data import ConversionData
 from converters.folder import check_target, write_artifact
-from converters.job import Job, Say
+from converters.job import Job
 from converters.ladder import climb
 from converters.settings import Settings
+from converters.steps import LOGGED, Steps
 from edge_pose.artifact import Artifact
-
-log = logging.getLogger(__name__)
 
 
 def build(
-    checkpoint: Path, out: Path, data: ConversionData, settings: Settings, say: Say = log.info
+    checkpoint: Path, out: Path, data: ConversionData, settings: Settings, steps: Steps = LOGGED
 ) -> Artifact:
     """Convert a checkpoint, compare the result with it and write the artifact folder `out`.
 
@@ -28,7 +26,7 @@ def build(
         out: a new folder, or an artifact's, which is replaced.
         data: pictures to calibrate and to measure with.
         settings: what to convert to.
-        say: told of each step.
+        steps: told where the work is.
 
     Raises:
         GateError: no try passed the gate.
@@ -37,7 +35,7 @@ def build(
     """
     _ = settings.entry
     check_target(out)
-    job = Job(checkpoint, data, settings.seed, say)
+    job = Job(checkpoint, data, settings.seed, steps)
     return write(climb(job, settings), out)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from converters.steps import Tick, silent
 from edge_pose.errors import EdgePoseError
 from edge_pose.preprocess import crop, region_affine
 from edge_pose.types import Image
@@ -55,6 +56,7 @@ def draw_calibration(
     seed: int,
     *,
     task: str = "top_down",
+    tick: Tick = silent,
 ) -> CalibrationSet:
     """Draw what a network is shown of training persons, equally many of each data set.
 
@@ -68,6 +70,7 @@ def draw_calibration(
         n_images: how many; fewer where there are not as many persons.
         seed: the same seed and persons give the same crops.
         task: of the network, see training.registry.
+        tick: told of each picture.
 
     Raises:
         EdgePoseError: there are fewer than 16 usable pictures.
@@ -85,19 +88,26 @@ def draw_calibration(
         raise EdgePoseError(
             f"calibration: {len(chosen)} {what} in {dataset}, at least {MIN_IMAGES} are needed"
         )
-    if whole:
-        crops = [fit_picture(read_image(person.image), input_size)[0] for person in chosen]
-    else:
-        crops = [_draw(person, input_size, rng) for person in chosen]
+    crops = []
+    for index, person in enumerate(chosen):
+        tick(index, len(chosen))
+        crops.append(_draw(person, input_size, rng, whole=whole))
+    tick(len(chosen), len(chosen))
+    useful = _useful(crops, dataset)
+    if len(useful) < n_images:
+        log.warning("calibration: %d of %d images are usable", len(useful), n_images)
+    return CalibrationSet(dataset, np.stack(useful))
+
+
+def _useful(crops: Sequence[Image], dataset: str) -> list[Image]:
+    """Return those that show something."""
     useful = [image for image in crops if image.min() != image.max()]
     if len(useful) < MIN_IMAGES:
         raise EdgePoseError(
             f"calibration: {len(crops) - len(useful)} of {len(crops)} crops of {dataset} show one"
             f" flat colour, at least {MIN_IMAGES} real pictures are needed"
         )
-    if len(useful) < n_images:
-        log.warning("calibration: %d of %d images are usable", len(useful), n_images)
-    return CalibrationSet(dataset, np.stack(useful))
+    return useful
 
 
 def _one_of_each_picture(persons: Sequence[Person]) -> list[Person]:
@@ -121,7 +131,11 @@ def _choose(persons: Sequence[Person], count: int, rng: np.random.Generator) -> 
     return chosen
 
 
-def _draw(person: Person, input_size: tuple[int, int], rng: np.random.Generator) -> Image:
+def _draw(
+    person: Person, input_size: tuple[int, int], rng: np.random.Generator, *, whole: bool
+) -> Image:
     image = read_image(person.image)
+    if whole:
+        return fit_picture(image, input_size)[0]
     view = draw_view(person, (image.shape[1], image.shape[0]), input_size, VARIATION, rng)
     return crop(image, region_affine(view.region, input_size, mirror=view.mirror), input_size)

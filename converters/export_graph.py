@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from converters.graph_decoder import HeatmapDecoder
 from edge_pose.errors import UsageError
 from edge_pose.manifest import Decoder, InputTensor, OutputTensor
+from edge_pose.preprocess import InputSpec
 from training.checkpoint import CheckpointInfo
+from training.registry import InParts
 
 INPUT = "image"
 OUTPUTS = {
@@ -22,6 +24,15 @@ OUTPUTS = {
     "bottom_up": ("heatmaps_and_tags", "fine_heatmaps"),
     "detector": ("centers",),
 }
+PARTS = {
+    "bottom_up": {
+        "heatmaps": "heatmaps_and_tags",
+        "tags": "heatmaps_and_tags",
+        "fine_heatmaps": "",
+    },
+    "detector": {"center_logits": "centers", "offsets": "centers", "sizes": "centers"},
+}
+"""Outputs of one kind of channels each, and which of OUTPUTS each is a part of, "" for a whole."""
 DECODERS: dict[str, Literal["heatmap", "associative_embedding", "centers"]] = {
     "top_down": "heatmap",
     "bottom_up": "associative_embedding",
@@ -68,13 +79,17 @@ class ExportGraph:
         return tuple(output.name for output in self.outputs)
 
 
-def export_graph(model: nn.Module, info: CheckpointInfo, fold: Fold | None = None) -> ExportGraph:
+def export_graph(
+    model: nn.Module, info: CheckpointInfo, fold: Fold | None = None, *, apart: bool = False
+) -> ExportGraph:
     """Return the graph of a checkpoint's prediction for one picture.
 
     Args:
         model: in evaluation mode.
         info: of its checkpoint.
         fold: nothing by default.
+        apart: outputs as in PARTS, where the network has them (training.registry.InParts). Integers
+            want that: a tensor has one scale.
 
     Raises:
         UsageError: a network of this task has no artifact, or no decoder that can be folded.
@@ -90,11 +105,13 @@ def export_graph(model: nn.Module, info: CheckpointInfo, fold: Fold | None = Non
     decoder = Decoder(name=DECODERS[entry.task], kind=info.heatmap_kind, stride=entry.stride)
     width, height = spec.size
     module: nn.Module = Prediction(model, entry.task)
-    names, layout = OUTPUTS[entry.task], "nkhw"
+    names, layout = dict.fromkeys(OUTPUTS[entry.task], ""), "nkhw"
+    if apart and entry.task in PARTS and isinstance(model, InParts):
+        module, names = PredictionInParts(model), PARTS[entry.task]
     if fold.decoder:
         module = nn.Sequential(module, HeatmapDecoder(entry.stride, info.heatmap_kind))
         decoder = decoder.model_copy(update={"name": "keypoints"})
-        names, layout = ("keypoints",), "nkc"
+        names, layout = {"keypoints": ""}, "nkc"
     example = torch.zeros(1, 3, height, width)
     if fold.pixels:
         module = nn.Sequential(Normalization(spec.mean, spec.std), module)
@@ -105,21 +122,25 @@ def export_graph(model: nn.Module, info: CheckpointInfo, fold: Fold | None = Non
     return ExportGraph(
         module=module,
         example=example,
-        input=InputTensor(
-            name=INPUT,
-            size=spec.size,
-            layout="nhwc" if fold.pixels else "nchw",
-            dtype="uint8" if fold.pixels else "float32",
-            color=entry.color,
-            mean=spec.mean,
-            std=spec.std,
-        ),
+        input=_input(spec, pixels=fold.pixels),
         outputs=tuple(
-            OutputTensor(name=name, layout=layout, shape=shape, dtype="float32")
-            for name, shape in zip(names, shapes, strict=True)
+            OutputTensor(name=name, layout=layout, shape=shape, dtype="float32", part_of=whole)
+            for (name, whole), shape in zip(names.items(), shapes, strict=True)
         ),
         decoder=decoder,
         contains=_contains(fold),
+    )
+
+
+def _input(spec: InputSpec, *, pixels: bool) -> InputTensor:
+    return InputTensor(
+        name=INPUT,
+        size=spec.size,
+        layout="nhwc" if pixels else "nchw",
+        dtype="uint8" if pixels else "float32",
+        color=spec.color,
+        mean=spec.mean,
+        std=spec.std,
     )
 
 
@@ -143,6 +164,18 @@ class Prediction(nn.Module):
         """(N, 3, h, w) -> the maps that edge_pose.decoding wants."""
         outputs = tuple(self.model(image))
         return outputs if self.all else outputs[-1:]
+
+
+class PredictionInParts(nn.Module):
+    """The same in one tensor for each kind of channels."""
+
+    def __init__(self, model: InParts) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """(N, 3, h, w) -> the outputs of PARTS."""
+        return tuple(self.model.parts(image))
 
 
 class Normalization(nn.Module):

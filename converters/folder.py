@@ -1,4 +1,4 @@
-"""Artifact folders on disk: all or nothing."""
+"""Artifact folders and files on disk: all or nothing."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edge_pose.artifact import MANIFEST, Artifact, read_manifest, write_manifest
-from edge_pose.errors import ArtifactError
+from edge_pose.artifact import (
+    MANIFEST,
+    Artifact,
+    read_manifest,
+    read_manifest_bytes,
+    write_manifest,
+)
+from edge_pose.errors import ArtifactError, EdgePoseError
+from edge_pose.signature import SIGNATURE, read_signature_bytes
 
-SIGNATURE = f"{MANIFEST}.sig"
 ENGINES = (".engine", ".engine.json")
 """Of what a device compiles from an artifact, and lays beside it."""
 
@@ -90,31 +96,84 @@ def write_artifact(artifact: Artifact) -> None:
         ArtifactError: there is something else than an artifact, the disk is full or the place
             cannot be written; what was there stays.
     """
-    check_target(artifact.folder)
-    out = artifact.folder.resolve()
+    with _replacing(artifact.folder) as new:
+        _write_model(new, artifact)
+        write_manifest(new, artifact.manifest)
+
+
+def copy_artifact(artifact: Artifact, out: Path) -> None:
+    """Write what lies in `artifact.folder` to another folder, as `write_artifact` does.
+
+    The manifest keeps its bytes, and so its signature goes with it.
+
+    Raises:
+        ArtifactError: as there, or the source cannot be read any more.
+    """
+    manifest = read_manifest_bytes(artifact.folder)
+    signature = read_signature_bytes(artifact.folder)
+    with _replacing(out) as new:
+        _write_model(new, artifact)
+        (new / MANIFEST).write_bytes(manifest)
+        if signature is not None:
+            (new / SIGNATURE).write_bytes(signature)
+
+
+def _write_model(folder: Path, artifact: Artifact) -> None:
+    file = artifact.manifest.file
+    (folder / file.name).write_bytes(artifact.model)
+    if file.weights and artifact.weights is not None:
+        (folder / file.weights.name).write_bytes(artifact.weights)
+
+
+@contextmanager
+def _replacing(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill and put it in the place of `folder` at the end."""
+    check_target(folder)
+    out = folder.resolve()
     try:
         with _beside(out) as new:
-            file = artifact.manifest.file
-            (new / file.name).write_bytes(artifact.model)
-            if file.weights and artifact.weights is not None:
-                (new / file.weights.name).write_bytes(artifact.weights)
-            write_manifest(new, artifact.manifest)
+            yield new
             _swap(new, out)
     except OSError as error:
-        raise ArtifactError(f"{artifact.folder}: cannot be written: {error.strerror}") from None
+        raise ArtifactError(f"{folder}: cannot be written: {error.strerror}") from None
+
+
+def write_file(out: Path, content: bytes) -> None:
+    """Write a file beside `out`, then swap it in.
+
+    Raises:
+        EdgePoseError: it cannot be written; what was there stays.
+    """
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            partial.replace(out)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise EdgePoseError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """Make a hidden sibling folder and remove what is left of it, whatever happens."""
+    """Make a hidden sibling folder and remove what is left of it, whatever happens.
+
+    Folders above it that were made for it go, too, where nothing else came into them.
+    """
+    above = [parent for parent in out.parents if not parent.exists()]
     prefix = f".{out.name}.partial-"
     _sweep(out.parent, prefix)
     folder = out.with_name(f"{prefix}{os.getpid()}")
-    folder.mkdir(parents=True)
     try:
+        folder.mkdir(parents=True)
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # not empty: all is well
+            for parent in above:
+                parent.rmdir()
 
 
 def _sweep(parent: Path, prefix: str) -> None:

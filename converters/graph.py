@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from converters.folder import write_file
 from converters.torch_onnx import export
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import load_checkpoint
@@ -64,13 +65,7 @@ def write_graph(checkpoint: Path, file: Path) -> Graph:
     )
     if not difference <= TOLERANCE:  # also where it is not a number
         raise EdgePoseError(f"{checkpoint}: the graph differs from torch by {difference:.1e}")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(".partial")
-        temporary.write_bytes(data)
-        temporary.replace(file)
-    except OSError as error:
-        raise EdgePoseError(f"{file}: cannot be written: {error.strerror}") from None
+    write_file(file, data)
     shapes = {name: value.shape for name, value in zip(names, found, strict=True)}
     return Graph(file, info.model, task, shapes, difference)
 

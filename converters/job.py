@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
@@ -16,18 +14,12 @@ from converters.data import ConversionData, need_calibration
 from converters.export_graph import OUTPUTS
 from converters.gates import Limits, Yardstick, open_yardstick
 from converters.manifest import describe
+from converters.steps import LOGGED, Steps
 from edge_pose.artifact import Artifact
 from edge_pose.backends import open_backend
 from edge_pose.errors import EdgePoseError, UsageError
 from edge_pose.manifest import Gate
 from training.checkpoint import load_checkpoint, read_info, sha256_file
-
-log = logging.getLogger(__name__)
-
-Say = Callable[[str], None]
-"""Told what is done now, in a few words."""
-Tick = Callable[[int, int], None]
-"""Told how many of how many steps are done."""
 
 
 class Job:
@@ -38,13 +30,13 @@ class Job:
         info: of the checkpoint.
         sha256: of the checkpoint file.
         data: where pictures come from.
-        say: told of each step.
+        steps: told where the work is.
 
     Args:
         checkpoint: a .safetensors file.
         data: see Attributes.
         seed: of the choice of calibration pictures.
-        say: see Attributes.
+        steps: see Attributes.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another model or replaced meanwhile.
@@ -52,9 +44,9 @@ class Job:
     """
 
     def __init__(
-        self, checkpoint: Path, data: ConversionData, seed: int = 1, say: Say = log.info
+        self, checkpoint: Path, data: ConversionData, seed: int = 1, steps: Steps = LOGGED
     ) -> None:
-        self.data, self.say = data, say
+        self.data, self.steps = data, steps
         task = read_info(checkpoint).entry.task
         if task not in OUTPUTS:
             raise UsageError(
@@ -88,7 +80,7 @@ class Job:
         if self._calibration is None or self._calibration[0] != n_images:
             group = need_calibration(self.data.calibration)
             count = min(n_images, self.n_calibration)
-            self.say(f"drawing {count} calibration pictures from {group.dataset}")
+            self.steps(f"drawing {count} calibration pictures from {group.dataset}")
             drawn = draw_calibration(
                 group.persons,
                 group.dataset,
@@ -96,6 +88,7 @@ class Job:
                 n_images,
                 self._seed,
                 task=self.info.entry.task,
+                tick=self.steps.tick,
             )
             self._calibration = (n_images, drawn)
         return self._calibration[1]
@@ -103,8 +96,8 @@ class Job:
     @cached_property
     def yardstick(self) -> Yardstick:
         """The float network's keypoints on the pictures to measure with."""
-        self.say(f"measuring the checkpoint on {self.data.gate.dataset}")
-        return open_yardstick(self.model, self.info, self.data)
+        self.steps(f"measuring the checkpoint on {self.data.gate.dataset}")
+        return open_yardstick(self.model, self.info, self.data, self.steps.tick)
 
     def convert(
         self, key: tuple[str, str], options: Options, n_images: int, limits: Limits
@@ -127,12 +120,12 @@ class Job:
         convert = entry.load()
         name = f"{self.info.model} to {' '.join(key)}"
         calibration = self.calibration(n_images) if entry.calibrated else None
-        self.say(f"converting {name}")
+        self.steps(f"converting {name}")
         converted = convert(self.model, self.info, calibration, options)
         manifest = describe(self.model, self.info, self.sha256, converted, calibration)
         artifact = Artifact(Path(), manifest, converted.model, converted.weights)
         yardstick = self.yardstick
-        self.say(f"measuring {name}")
+        self.steps(f"measuring {name}")
         with closing(open_backend(artifact)) as backend:
             gate = yardstick.gate(artifact, backend, limits)
         manifest = manifest.model_copy(update={"gate": gate})

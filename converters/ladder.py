@@ -15,8 +15,7 @@ from dataclasses import dataclass, replace
 from converters import CONVERTERS
 from converters.base import Options
 from converters.export_graph import Fold
-from converters.gates import LIMIT_POINTS, Limits, verdict
-from converters.gates.base import MIN_CORRELATION
+from converters.gates import LIMITS, verdict
 from converters.gates.maps import off_by
 from converters.job import Job
 from converters.settings import Settings
@@ -59,7 +58,8 @@ class Rung:
     def __str__(self) -> str:
         parts = [self.precision, self.method]
         parts += [f"{self.n_images} images"] if self.n_images else []
-        parts += [f"{len(self.float_layers)} float layers"] if self.float_layers else []
+        layers = len(self.float_layers)
+        parts += [f"{layers} float layer{'s' * (layers > 1)}"] if layers else []
         return " ".join(part for part in parts if part)
 
 
@@ -109,10 +109,14 @@ class Trial:
         shares = [
             _share(gate.checkpoint_accuracy - gate.artifact_accuracy, gate.limit_points),
             _share(gate.drift_p95_px, gate.limit_drift_px),
+            _share(gate.drift_p50_px, gate.limit_median_px),
             _short(gate.argmax_agreement, gate.min_agreement),
             _share(gate.score_drift_p95, gate.limit_score_drift),
             _short(gate.same_side, gate.min_same_side),
-            _short(gate.map_correlation, gate.min_correlation or MIN_CORRELATION),
+            _short(gate.map_correlation, gate.min_correlation),
+            _share(gate.lost_people, gate.limit_people),
+            _share(gate.invented_people, gate.limit_people),
+            _share(gate.map_offset, gate.max_offset),
             *(_short(share, gate.min_joint_agreement) for share in gate.joint_agreement.values()),
         ]
         if gate.map_gain is not None and gate.max_gain is not None:
@@ -143,9 +147,19 @@ def climb(job: Job, settings: Settings) -> Artifact:
         EdgePoseError: the first way cannot be converted or run at all.
     """
     ladder = Ladder(job, settings, attempt(job, settings, first_rung(settings)))
-    if not ladder.best.gate.passed and settings.ladder:
-        ladder.climb()
+    ladder.climb()
     return ladder.result()
+
+
+def best_try(job: Job, settings: Settings) -> Artifact:
+    """Return the first artifact that passes the gate, or the best one, in no folder yet.
+
+    Raises:
+        EdgePoseError: the first way cannot be converted or run at all.
+    """
+    ladder = Ladder(job, settings, attempt(job, settings, first_rung(settings)))
+    ladder.climb()
+    return ladder.artifact
 
 
 class Ladder:
@@ -167,7 +181,9 @@ class Ladder:
         self._job, self._settings = job, settings
 
     def climb(self) -> None:
-        """Try everything else until something passes."""
+        """Try everything else until something passes, where `settings.ladder` allows it."""
+        if self.best.gate.passed or not self._settings.ladder:
+            return
         self.best.tell()
         for rung in self._rungs():
             try:
@@ -206,11 +222,15 @@ class Ladder:
     def _mixed(self, rank_layers: Callable[..., tuple[str, ...]]) -> Iterator[Rung]:
         """Keep the one, two, four … most sensitive layers float."""
         job, rung = self._job, self.best.rung
-        job.say(f"ranking the layers of {job.info.model} by what their integers cost")
+        job.steps(f"ranking the layers of {job.info.model} by what their integers cost")
         calibration = job.calibration(rung.n_images)
         try:
             layers = rank_layers(
-                job.model, job.info, calibration, convert_options(self._settings, rung)
+                job.model,
+                job.info,
+                calibration,
+                convert_options(self._settings, rung),
+                job.steps.tick,
             )
         except EdgePoseError as error:
             log.warning("mixed precision: left out: %s", error)
@@ -219,15 +239,22 @@ class Ladder:
             if count <= MAX_FLOAT_SHARE * len(layers):
                 yield replace(rung, float_layers=tuple(layers[:count]))
 
+    @property
+    def artifact(self) -> Artifact:
+        """The best one, with all attempts in its manifest."""
+        artifact = self.best.artifact
+        manifest = artifact.manifest.model_copy(update={"attempts": tuple(self.attempts)})
+        return replace(artifact, manifest=manifest)
+
     def result(self) -> Artifact:
-        """Return the best artifact with all attempts in its manifest.
+        """Return the best artifact, which passed or is written by force.
 
         Raises:
             GateError: it did not pass, and `settings.force` is not set.
         """
-        artifact, gate, wanted = self.best.artifact, self.best.gate, self._settings.precision
+        artifact, gate, wanted = self.artifact, self.best.gate, self._settings.precision
         name, found = artifact.manifest.name, artifact.manifest.file.precision
-        rows, says = tuple(self.attempts), verdict(gate)
+        rows, says = artifact.manifest.attempts, verdict(gate)
         if not gate.passed and not self._settings.force:
             tries = f"none of {len(rows)} tries passed, the best: " if len(rows) > 1 else ""
             why = _no_fallback(self._settings)
@@ -238,14 +265,13 @@ class Ladder:
             log.info("%s", says)
         else:
             log.warning("%s: written all the same; it needs --trust-ungated to run", says)
-        manifest = artifact.manifest.model_copy(update={"attempts": rows})
-        return replace(artifact, manifest=manifest)
+        return artifact
 
 
 def fallback_precision(settings: Settings) -> str | None:
     """Return what is tried last: another precision that the device runs; None: there is none."""
     fallback = FALLBACK.get(settings.precision, "")
-    there = settings.ladder and (settings.format, fallback) in CONVERTERS
+    there = settings.ladder and settings.fall_back and (settings.format, fallback) in CONVERTERS
     return fallback if there and settings.can_run(fallback) else None
 
 
@@ -254,15 +280,6 @@ def _no_fallback(settings: Settings) -> str:
     if fallback is None or not settings.ladder or settings.can_run(fallback):
         return ""
     return f"; no {fallback} instead, the device computes in {', '.join(settings.precisions)}"
-
-
-def convert_and_measure(job: Job, settings: Settings) -> Artifact:
-    """Return the first try with its gate report, passed or not, in no folder yet.
-
-    Raises:
-        EdgePoseError: it cannot be converted or run.
-    """
-    return attempt(job, settings, first_rung(settings)).artifact
 
 
 def first_rung(settings: Settings) -> Rung:
@@ -280,14 +297,14 @@ def attempt(job: Job, settings: Settings, rung: Rung) -> Trial:
     Raises:
         EdgePoseError: it cannot be converted or run.
     """
-    points = settings.limit_points
-    if points is None:
-        points = LIMIT_POINTS[rung.precision]
+    limits = replace(LIMITS[rung.precision], drift_heatmap_px=settings.limit_drift_px)
+    if settings.limit_points is not None:
+        limits = replace(limits, points=settings.limit_points)
     artifact, gate = job.convert(
         (settings.format, rung.precision),
         convert_options(settings, rung),
         rung.n_images,
-        Limits(points, settings.limit_drift_px),
+        limits,
     )
     return Trial(rung, artifact, gate)
 

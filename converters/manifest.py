@@ -62,15 +62,7 @@ def describe(
                 trained_on=info.trained_on,
                 data_sha256=info.data_sha256,
             ),
-            "calibration": calibration
-            and Calibration(
-                dataset=calibration.dataset,
-                n_images=len(calibration.crops),
-                sha256=calibration.sha256,
-                method=converted.method,
-                scheme=converted.scheme,
-                float_layers=converted.float_layers,
-            ),
+            "calibration": calibration and _calibration(calibration, converted),
             "tools": converted.tools,
         }
     )
@@ -91,6 +83,17 @@ def _keypoints(info: CheckpointInfo) -> Keypoints:
         flip_pairs=keypoints.flip_pairs,
         edges=keypoints.edges,
         sigmas=keypoints.sigmas,
+    )
+
+
+def _calibration(drawn: CalibrationSet, converted: Converted) -> Calibration:
+    return Calibration(
+        dataset=drawn.dataset,
+        n_images=len(drawn.crops),
+        sha256=drawn.sha256,
+        method=converted.method,
+        scheme=converted.scheme,
+        float_layers=converted.float_layers,
     )
 
 

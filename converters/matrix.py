@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from converters import CONVERTERS
-from converters.job import Job, Tick
-from converters.ladder import convert_and_measure
+from converters.job import Job
+from converters.ladder import best_try
 from converters.settings import Settings
+from converters.steps import Tick
 from converters.timing import ROUNDS, Latency, noise, time_in_turns
 from edge_pose.artifact import Artifact
 from edge_pose.backends import open_backend
 from edge_pose.errors import BackendError, EdgePoseError
+from edge_pose.manifest import Attempt, Gate
 
 log = logging.getLogger(__name__)
 
@@ -43,15 +45,30 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """Format and precision in one word."""
-        return f"{self.format}_{self.precision}"
+        """Format and precision."""
+        return f"{self.format} {self.precision}"
+
+    @property
+    def gate(self) -> Gate | None:
+        """The artifact's report."""
+        return self.artifact.manifest.gate if self.artifact is not None else None
+
+    @property
+    def passed(self) -> Artifact | None:
+        """The artifact if it passed its gate."""
+        return self.artifact if self.gate is not None and self.gate.passed else None
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """What was tried, the artifact's own among it."""
+        return self.artifact.manifest.attempts if self.artifact is not None else ()
 
     @property
     def verdict(self) -> str:
         """Passed, failed with the limits that were missed, or the error."""
-        if self.artifact is None or self.artifact.manifest.gate is None:
+        gate = self.gate
+        if gate is None:
             return f"error: {self.error}"
-        gate = self.artifact.manifest.gate
         if gate.passed:
             return "passed"
         return f"failed: {'; '.join(gate.reasons)}" if gate.reasons else "failed"
@@ -59,8 +76,8 @@ class Cell:
     def to_json(self) -> dict[str, Any]:
         """Return the row of the table as JSON values."""
         row: dict[str, Any] = {"format": self.format, "precision": self.precision}
-        if self.artifact is not None and self.artifact.manifest.gate is not None:
-            manifest, gate = self.artifact.manifest, self.artifact.manifest.gate
+        if self.artifact is not None and self.gate is not None:
+            manifest, gate = self.artifact.manifest, self.gate
             calibration = manifest.calibration
             row |= {
                 "backend": manifest.file.backend,
@@ -75,6 +92,7 @@ class Cell:
                 "argmax_agreement": gate.argmax_agreement,
                 "method": calibration.method if calibration else "",
                 "float_layers": len(calibration.float_layers) if calibration else 0,
+                "attempts": [attempt.model_dump(mode="json") for attempt in self.attempts],
                 "passed": gate.passed,
             }
         timed = {
@@ -91,7 +109,6 @@ def build_matrix(
     keys: Sequence[tuple[str, str]] = tuple(CONVERTERS),
     threads: Sequence[int] = THREADS,
     rounds: int = ROUNDS,
-    tick: Tick = lambda *_: None,
 ) -> list[Cell]:
     """Convert to every format and precision, measure each, then time all of them in one run.
 
@@ -99,31 +116,33 @@ def build_matrix(
 
     Args:
         job: the checkpoint.
-        settings: for every cell; its format and precision are not looked at.
+        settings: for every cell; format, precision and `fall_back` are not looked at: the other
+            precision has a cell of its own.
         keys: of CONVERTERS.
         threads: thread counts to time with.
         rounds: timed runs of each.
-        tick: told after each conversion.
     """
     cells: list[Cell] = []
     for kind, name in keys:
-        tick(len(cells), len(keys))
-        cells.append(_cell(job, replace(settings, format=kind, precision=name)))
-    tick(len(cells), len(keys))
-    job.say(f"timing {sum(cell.artifact is not None for cell in cells)} artifacts in turns")
-    return _timed(cells, threads, rounds)
+        job.steps.overall(len(cells), len(keys))
+        wanted = replace(settings, format=kind, precision=name, fall_back=False)
+        cells.append(_cell(job, wanted))
+    job.steps.overall(len(cells), len(keys))
+    if threads:
+        job.steps(f"timing {sum(cell.artifact is not None for cell in cells)} artifacts in turns")
+    return _timed(cells, threads, rounds, job.steps.tick)
 
 
 def _cell(job: Job, settings: Settings) -> Cell:
     try:
-        artifact = convert_and_measure(job, settings)
+        artifact = best_try(job, settings)
     except EdgePoseError as error:
         log.warning("%s %s: %s", settings.format, settings.precision, error)
         return Cell(settings.format, settings.precision, error=str(error))
     return Cell(settings.format, settings.precision, artifact)
 
 
-def _timed(cells: Sequence[Cell], threads: Iterable[int], rounds: int) -> list[Cell]:
+def _timed(cells: Sequence[Cell], threads: Iterable[int], rounds: int, tick: Tick) -> list[Cell]:
     """Time all artifacts at all thread counts in one run."""
     calls = {}
     with ExitStack() as stack:
@@ -139,7 +158,7 @@ def _timed(cells: Sequence[Cell], threads: Iterable[int], rounds: int) -> list[C
                 stack.enter_context(closing(backend))
                 tensor = noise(cell.artifact.manifest.input)
                 calls[cell.name, number] = lambda run=backend.run, tensor=tensor: run(tensor)
-        found = time_in_turns(calls, rounds=rounds)
+        found = time_in_turns(calls, rounds=rounds, tick=tick)
     return [
         replace(cell, latency={n: taken for (name, n), taken in found.items() if name == cell.name})
         for cell in cells

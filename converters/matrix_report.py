@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from converters.matrix import SCHEMA, Cell
-from edge_pose.manifest import Gate
+from edge_pose.manifest import Attempt
 from training.pictures.page import page
 from training.pictures.style import LINES, new_figure, plain_axes
 
@@ -25,32 +25,61 @@ def headings(cells: Sequence[Cell]) -> list[str]:
     """Return the names of the columns."""
     timed = [f"p50 ms, {n} thread{'s' * (n > 1)}" for n in _threads(cells)]
     names = ["format", "precision", "MB", *timed, "accuracy", "drift p95 px", "agreement"]
-    return [*names, "method", "float layers", "verdict"]
+    return [*names, "method", "float layers", *["tries"] * _climbed(cells), "verdict"]
 
 
 def rows(cells: Sequence[Cell]) -> list[list[str]]:
     """Return the table's words, one row per cell."""
-    return [_row(cell, _threads(cells)) for cell in cells]
-
-
-def _row(cell: Cell, threads: Sequence[int]) -> list[str]:
-    timed = [f"{cell.latency[n].p50_ms:.2f}" if n in cell.latency else "" for n in threads]
-    words = [cell.format, cell.precision]
-    if cell.artifact is None or cell.artifact.manifest.gate is None:
-        return [*words, "", *timed, "", "", "", "", "", cell.verdict]
-    manifest, gate = cell.artifact.manifest, cell.artifact.manifest.gate
-    calibration = manifest.calibration
+    threads, climbed = _threads(cells), _climbed(cells)
     return [
-        *words,
-        f"{manifest.file.total_bytes / 1e6:.2f}",
-        *timed,
+        [
+            cell.format,
+            cell.precision,
+            f"{cell.artifact.manifest.file.total_bytes / 1e6:.2f}" if cell.artifact else "",
+            *(f"{cell.latency[n].p50_ms:.2f}" if n in cell.latency else "" for n in threads),
+            *_measured(cell),
+            *[str(len(cell.attempts) or "")] * climbed,
+            cell.verdict,
+        ]
+        for cell in cells
+    ]
+
+
+def _measured(cell: Cell) -> list[str]:
+    """Return accuracy, drift, agreement, and how the integers were found."""
+    if cell.artifact is None or cell.gate is None:
+        return [""] * 5
+    gate, calibration = cell.gate, cell.artifact.manifest.calibration
+    return [
         f"{gate.artifact_accuracy:.2f}",
         f"{gate.drift_p95_px:.2f}",
         f"{gate.argmax_agreement:.1%}",
         calibration.method if calibration else "",
         str(len(calibration.float_layers)) if calibration else "",
-        cell.verdict,
     ]
+
+
+def _climbed(cells: Sequence[Cell]) -> bool:
+    """Tell whether anything was tried twice."""
+    return any(len(cell.attempts) > 1 for cell in cells)
+
+
+def notes(cells: Sequence[Cell]) -> list[str]:
+    """Return a line for each cell that was tried in several ways: what each gave."""
+    return [
+        f"{cell.name}: " + "; ".join(map(_attempt, cell.attempts))
+        for cell in cells
+        if len(cell.attempts) > 1
+    ]
+
+
+def _attempt(row: Attempt) -> str:
+    count = row.float_layers
+    layers = f", {count} float layer{'s' * (count > 1)}" if count else ""
+    return (
+        f"{row.method}, {row.n_images} images{layers}: {row.artifact_accuracy:.2f},"
+        f" p95 {row.drift_p95_px:.2f} px, {'passed' if row.passed else 'failed'}"
+    )
 
 
 def _threads(cells: Sequence[Cell]) -> list[int]:
@@ -77,7 +106,7 @@ def terminal_table(title: str, cells: Sequence[Cell]) -> Table:
 
 def summary(cells: Sequence[Cell]) -> str:
     """Say what the checkpoint has, on whom it was measured and how many passed."""
-    gates = [gate for cell in cells if (gate := _gate(cell)) is not None]
+    gates = [cell.gate for cell in cells if cell.gate is not None]
     if not gates:
         return "nothing could be converted"
     first, passed = gates[0], sum(gate.passed for gate in gates)
@@ -88,13 +117,9 @@ def summary(cells: Sequence[Cell]) -> str:
     )
 
 
-def _gate(cell: Cell) -> Gate | None:
-    return cell.artifact.manifest.gate if cell.artifact is not None else None
-
-
 def html_page(title: str, cells: Sequence[Cell]) -> str:
     """Return the page, which loads nothing."""
-    return page(title, summary(cells), _figure(cells), headings(cells), rows(cells))
+    return page(title, summary(cells), _figure(cells), headings(cells), rows(cells), notes(cells))
 
 
 def _figure(cells: Sequence[Cell]) -> Any:  # noqa: ANN401 - matplotlib has no types
@@ -104,14 +129,14 @@ def _figure(cells: Sequence[Cell]) -> Any:  # noqa: ANN401 - matplotlib has no t
     colours = dict(zip(dict.fromkeys(cell.format for cell in cells), LINES, strict=False))
     threads = _threads(cells)
     for cell in cells:
-        gate = _gate(cell)
+        gate = cell.gate
         if gate is None or not cell.latency:
             continue
         colour, marker = colours[cell.format], MARKERS[cell.precision]
         axes.plot(
             cell.latency[min(cell.latency)].p50_ms, gate.artifact_accuracy, marker, color=colour,
             markersize=9, markerfacecolor=colour if gate.passed else "white", alpha=0.8,
-            label=f"{cell.format} {cell.precision}", linestyle="",
+            label=cell.name, linestyle="",
         )  # fmt: skip
     axes.set_xlabel(f"median latency, ms ({threads[0] if threads else 0} thread)")
     axes.set_ylabel("accuracy, %")

@@ -17,6 +17,7 @@ from torch import nn
 from converters import torch_onnx
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
+from converters.failure import reason
 from converters.onnx_nodes import float_nodes
 from converters.quiet import quiet
 from edge_pose.errors import EdgePoseError
@@ -57,8 +58,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
             ONNXModel(half).topological_sort()  # what converts to and from float16 is at the end
             return torch_onnx.anonymous(half)
     except Exception as error:  # noqa: BLE001 - the tool's exceptions share no base class
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EdgePoseError(f"ONNX to fp16: cannot convert: {reason}") from None
+        raise EdgePoseError(f"ONNX to fp16: cannot convert: {reason(error)}") from None
 
 
 def _drop_round_trips(graph: onnx.GraphProto) -> None:

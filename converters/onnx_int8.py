@@ -22,12 +22,14 @@ from converters import onnx_ranges, torch_onnx
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
 from converters.export_graph import INPUT, ExportGraph, export_graph
+from converters.failure import reason
 from converters.onnx_nodes import float_nodes
 from converters.onnx_pixels import pixel_quantization, take_pixels, take_planes
 from converters.onnx_quantize import Scheme, quantize
 from converters.onnx_ranges import Feed, Range
 from converters.onnx_sensitivity import rank_nodes
 from converters.quiet import quiet
+from converters.steps import Tick, silent
 from edge_pose.errors import EdgePoseError
 from edge_pose.lookup import lookup
 from edge_pose.manifest import Quantization
@@ -88,6 +90,7 @@ def rank_layers(
     info: CheckpointInfo,
     calibration: CalibrationSet | None,
     options: Options,
+    tick: Tick = silent,
 ) -> tuple[str, ...]:
     """Order the layers by how much the outputs change when one alone is quantized, worst first.
 
@@ -97,7 +100,7 @@ def rank_layers(
     _, scheme = _scheme(options.arch)
     source = _Source.open(model, info, calibration, options)
     ranges = source.ranges(options.method or METHODS[0])
-    return rank_nodes(source.floating, source.layers, list(source.feeds()), ranges, scheme)
+    return rank_nodes(source.floating, source.layers, list(source.feeds()), ranges, scheme, tick)
 
 
 def _scheme(arch: str) -> tuple[str, Scheme]:
@@ -163,5 +166,4 @@ class _Source:
         except EdgePoseError:
             raise
         except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no base class
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason}") from None
+            raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason(error)}") from None

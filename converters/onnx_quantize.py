@@ -14,6 +14,7 @@ from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.calibrate import CalibrationMethod, save_tensors_data
 
 from converters.export_graph import INPUT
+from converters.failure import reason
 from converters.onnx_ranges import Range, tensors_data
 from converters.quiet import quiet
 from edge_pose.errors import EdgePoseError
@@ -81,8 +82,7 @@ def quantize(
             )
             return onnx.load(target)
     except Exception as error:  # noqa: BLE001 - the quantizer's exceptions share no base class
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason}") from None
+        raise EdgePoseError(f"ONNX to int8: cannot quantize: {reason(error)}") from None
 
 
 def _input_options(scheme: Scheme, pixels: Quantization | None) -> dict[str, Any]:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import onnx
 import onnxruntime
 
+from converters.damage import relative_error, spread, worst_first
 from converters.onnx_nodes import WEIGHTED
 from converters.onnx_quantize import Scheme, quantize
 from converters.onnx_ranges import Feed, Range
+from converters.steps import Tick
 from edge_pose.types import FloatArray
 
-PICTURES = 4
 MIXING = ("Add", "Mul", "Concat", "BatchNormalization")
 """Operators that round again; the others hand on the numbers of the layer before them."""
 
@@ -24,6 +24,7 @@ def rank_nodes(
     feeds: Sequence[Feed],
     ranges: dict[str, Range],
     scheme: Scheme,
+    tick: Tick,
 ) -> tuple[str, ...]:
     """Quantize one node at a time and order them by the change of the outputs, worst first.
 
@@ -36,15 +37,17 @@ def rank_nodes(
         feeds: calibration inputs; a few of them, evenly spread, are run.
         ranges: of all tensors.
         scheme: which integers.
+        tick: told of each node.
     """
-    chosen = [feeds[i] for i in np.linspace(0, len(feeds) - 1, PICTURES).round().astype(int)]
+    chosen = [feeds[i] for i in spread(len(feeds))]
     expected = _run(model, chosen)
-    damage = {}
-    for node in model.graph.node:
-        if node.name in names and node.op_type in WEIGHTED + MIXING:
-            quantized = quantize(model, ranges, scheme, only=(node.name,))
-            damage[node.name] = _difference(expected, _run(quantized, chosen))
-    return tuple(sorted(damage, key=damage.__getitem__, reverse=True))
+
+    def damage(name: str) -> float:
+        quantized = quantize(model, ranges, scheme, only=(name,))
+        return float(relative_error(expected, _run(quantized, chosen)).mean())
+
+    asked = (n for n in model.graph.node if n.name in names and n.op_type in WEIGHTED + MIXING)
+    return worst_first((node.name for node in asked), damage, tick)
 
 
 def _run(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[list[FloatArray]]:
@@ -52,13 +55,3 @@ def _run(model: onnx.ModelProto, feeds: Sequence[Feed]) -> list[list[FloatArray]
         model.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     return [session.run(None, feed) for feed in feeds]
-
-
-def _difference(expected: list[list[FloatArray]], found: list[list[FloatArray]]) -> float:
-    """Return the mean squared error relative to the variance, the mean over outputs."""
-    shares = [
-        np.square(f - e).mean() / max(float(e.var()), 1e-12)
-        for ours, theirs in zip(expected, found, strict=True)
-        for e, f in zip(ours, theirs, strict=True)
-    ]
-    return float(np.mean(shares))

@@ -12,6 +12,7 @@ import onnx
 from converters import torch_onnx
 from converters.base import Converted
 from converters.export_graph import ExportGraph
+from converters.failure import reason
 from converters.quiet import quiet
 from edge_pose.backends.openvino import import_openvino, one_line
 from edge_pose.errors import EdgePoseError
@@ -86,12 +87,20 @@ def to_bytes(model: Model, *, half: bool) -> tuple[bytes, bytes]:
     Args:
         model: it loses its notes on how and from where it was made.
         half: store weights in 16 bits; each device chooses what it computes in.
+
+    Raises:
+        EdgePoseError: there is no room for temporary files.
     """
     for key in list(model.rt_info):
         del model.rt_info[key]
     with tempfile.TemporaryDirectory(prefix="edge_pose.") as folder:
         file = Path(folder, FILE_NAME)
-        import_openvino().save_model(model, file, compress_to_fp16=half)
+        try:
+            import_openvino().save_model(model, file, compress_to_fp16=half)
+        except RuntimeError as error:  # of a full disk it says only that a stream failed
+            where = tempfile.gettempdir()
+            message = f"OpenVINO IR: cannot be written to {where}, is it full? {reason(error)}"
+            raise EdgePoseError(message) from None
         return file.read_bytes(), Path(folder, WEIGHTS_NAME).read_bytes()
 
 

@@ -11,29 +11,38 @@ and plain extremes keep them.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 from torch import nn
 
 from converters import torch_onnx
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
+from converters.damage import spread
 from converters.export_graph import ExportGraph, export_graph
 from converters.openvino_graph import TOOLS, Model, converted, layer_names, name_layers, read_graph
 from converters.openvino_layers import float_weighted, output_layers
 from converters.openvino_quantize import METHODS as _METHODS
-from converters.openvino_quantize import SCHEMES, Method, quantize, quantize_with_control
+from converters.openvino_quantize import (
+    SCHEMES,
+    Method,
+    RangesError,
+    quantize,
+    quantize_with_control,
+)
 from converters.openvino_run import Pictures
 from converters.openvino_sensitivity import rank
+from converters.steps import Tick, silent
 from edge_pose.errors import EdgePoseError
 from edge_pose.lookup import lookup
 from training.checkpoint import CheckpointInfo
 
+log = logging.getLogger(__name__)
+
 METHODS = tuple(_METHODS)
 """The best on average first; accuracy control last, it takes minutes."""
-
-RANKED_ON = 4  # pictures
 
 
 def convert(
@@ -43,21 +52,24 @@ def convert(
     options: Options,
 ) -> Converted:
     """See converters.base.Convert; `calibration` is needed."""
-    method = _method(options)
     source = _Source.read(model, info, calibration, options)
     kept = layer_names(source.floating)
     for name in options.float_layers:
         lookup(dict.fromkeys(kept), name, "float layer")
     always_float = (*source.outputs, *options.float_layers)
-    function = quantize_with_control if method.control else quantize
-    quantized = function(source.floating, source.pictures, method, always_float)
+
+    def run(method: Method) -> Model:
+        function = quantize_with_control if method.control else quantize
+        return function(source.floating, source.pictures, method, always_float)
+
+    name, quantized = _first_that_finds_ranges(options, run)
     # NNCF leaves gates of squeeze-and-excitation alone, and accuracy control has its own choice.
     left = set(float_weighted(quantized)) - set(source.outputs) | set(options.float_layers)
     name_layers(quantized, kept)
     return replace(
         converted(source.graph, quantized, "int8"),
-        method=options.method or METHODS[0],
-        scheme=SCHEMES[method.preset],
+        method=name,
+        scheme=SCHEMES[_METHODS[name].preset],
         float_layers=tuple(sorted(left)),
         tools=torch_onnx.versions((*TOOLS, "nncf")),
     )
@@ -68,25 +80,41 @@ def rank_layers(
     info: CheckpointInfo,
     calibration: CalibrationSet | None,
     options: Options,
+    tick: Tick = silent,
 ) -> tuple[str, ...]:
     """See converters.base.Convert."""
-    method = replace(_method(options), exact_bias=False)
     source = _Source.read(model, info, calibration, options)
-    quantized = quantize(
-        source.floating,
-        source.pictures,
-        method,
-        source.outputs,
-        # A corrected bias suits the graph in which everything is quantized, not one layer alone.
-        disable_bias_correction=True,
-        backend_params={"compress_weights": False},
-    )
-    spread = np.linspace(0, len(source.pictures) - 1, RANKED_ON).round().astype(int)
-    return rank(source.floating, quantized, [source.pictures[i] for i in spread])
+
+    def run(method: Method) -> Model:
+        return quantize(
+            source.floating,
+            source.pictures,
+            replace(method, exact_bias=False),
+            source.outputs,
+            # A corrected bias suits the graph in which everything is quantized, not one layer.
+            disable_bias_correction=True,
+            backend_params={"compress_weights": False},
+        )
+
+    _, quantized = _first_that_finds_ranges(options, run)
+    tensors = [source.pictures[i] for i in spread(len(source.pictures))]
+    return rank(source.floating, quantized, tensors, tick=tick)
 
 
-def _method(options: Options) -> Method:
-    return lookup(_METHODS, options.method or METHODS[0], "method")
+def _first_that_finds_ranges(options: Options, run: Callable[[Method], Model]) -> tuple[str, Model]:
+    """Quantize by the method that is asked for; else by the first one that can.
+
+    Returns:
+        The method's name and what came out.
+    """
+    if options.method:
+        return options.method, run(lookup(_METHODS, options.method, "method"))
+    for name in METHODS[:-1]:
+        try:
+            return name, run(_METHODS[name])
+        except RangesError as error:
+            log.info("%s: %s", name, error)
+    return METHODS[-1], run(_METHODS[METHODS[-1]])
 
 
 @dataclass(frozen=True, slots=True)

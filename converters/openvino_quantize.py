@@ -10,12 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from converters.damage import relative_error
 from converters.failure import reason
 from converters.openvino_graph import Model
-from converters.openvino_run import Pictures, relative_error, run_compiled, run_graph
+from converters.openvino_run import Pictures, run_compiled, run_graph
 from converters.quiet import quiet
 from edge_pose.backends.openvino import import_openvino
 from edge_pose.errors import EdgePoseError
+
+
+class RangesError(EdgePoseError):
+    """The estimator of ranges finds none in these activations; another one may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ def quantize(
         advanced: of nncf's AdvancedQuantizationParameters.
 
     Raises:
+        RangesError: the method finds no ranges.
         EdgePoseError: NNCF is missing, or cannot quantize the graph.
     """
     with _nncf() as nncf:
@@ -169,5 +175,7 @@ def _nncf() -> Iterator[Any]:
     except ImportError:
         message = "OpenVINO to int8: NNCF is not installed, pip install 'edge-pose[convert]'"
         raise EdgePoseError(message) from None
+    except ValueError as error:  # of numpy: values that are all but equal have no histogram
+        raise RangesError(f"OpenVINO to int8: cannot find ranges: {reason(error)}") from None
     except Exception as error:  # noqa: BLE001 - NNCF's and OpenVINO's share no base class
         raise EdgePoseError(f"OpenVINO to int8: cannot quantize: {reason(error)}") from None

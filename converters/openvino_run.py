@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,19 +50,3 @@ def run_compiled(compiled: Any, tensors: Iterable[Tensor]) -> list[Outputs]:  # 
         request.infer([tensor])
         found.append([np.array(value.data) for value in request.output_tensors])
     return found
-
-
-def relative_error(expected: Sequence[Outputs], found: Sequence[Outputs]) -> FloatArray:
-    """Return the error of each picture, (N,): mean square over the output's own variance.
-
-    The mean over outputs; 0 is equal, 1 is as wrong as a constant.
-    """
-    shares = [
-        np.mean([_share(ours, theirs) for ours, theirs in zip(*pair, strict=True)])
-        for pair in zip(expected, found, strict=True)
-    ]
-    return np.array(shares, np.float32)
-
-
-def _share(expected: FloatArray, found: FloatArray) -> float:
-    return float(np.square(found - expected).mean() / max(float(expected.var()), 1e-12))

@@ -10,9 +10,11 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Sequence
 
+from converters.damage import relative_error
 from converters.openvino_graph import Model
 from converters.openvino_layers import quantized_layers, quantizers, served
-from converters.openvino_run import Tensor, relative_error, run_graph
+from converters.openvino_run import Tensor, run_graph
+from converters.steps import Tick, silent
 
 MAX_MEASUREMENTS = 96
 GROUP = 8  # layers that a search starts with
@@ -23,6 +25,7 @@ def rank(
     quantized: Model,
     tensors: Sequence[Tensor],
     max_measurements: int = MAX_MEASUREMENTS,
+    tick: Tick = silent,
 ) -> tuple[str, ...]:
     """Return all quantized layers by the damage of their integers, worst first.
 
@@ -31,6 +34,7 @@ def rank(
         quantized: the same graph with quantizers in it.
         tensors: inputs to compare on.
         max_measurements: how often to compile and run at most, about.
+        tick: told of each measurement.
     """
     expected = run_graph(floating, tensors)
 
@@ -38,11 +42,14 @@ def rank(
         found = run_graph(only(quantized, names), tensors)
         return float(relative_error(expected, found).mean())
 
-    return search(quantized_layers(quantized), damage, max_measurements)
+    return search(quantized_layers(quantized), damage, max_measurements, tick)
 
 
 def search(
-    layers: Sequence[str], damage: Callable[[Sequence[str]], float], max_measurements: int
+    layers: Sequence[str],
+    damage: Callable[[Sequence[str]], float],
+    max_measurements: int,
+    tick: Tick = silent,
 ) -> tuple[str, ...]:
     """Order layers by damage, worst first, with a limited number of measurements.
 
@@ -50,12 +57,17 @@ def search(
         layers: neighbours stand side by side.
         damage: measures several layers together.
         max_measurements: enough for all layers, or as many groups as it lasts for are split.
+        tick: told of each measurement.
     """
     size = 1 if len(layers) <= max_measurements else GROUP
     heap: list[tuple[float, int, Sequence[str]]] = []
     done: list[tuple[float, int, Sequence[str]]] = []
+    spent = 0
 
     def measure(start: int, names: Sequence[str]) -> None:
+        nonlocal spent
+        tick(spent, min(max_measurements, len(layers)))
+        spent += 1
         total = damage(names)
         if len(names) > 1:
             heapq.heappush(heap, (-total, start, names))
@@ -64,13 +76,11 @@ def search(
 
     for start in range(0, len(layers), size):
         measure(start, layers[start : start + size])
-    spent = -(-len(layers) // size)
     while heap and spent < max_measurements:
         _, start, names = heapq.heappop(heap)
         half = len(names) // 2
         measure(start, names[:half])
         measure(start + half, names[half:])
-        spent += 2
     # A group that was never split counts as if its layers shared the damage.
     done += [(total / len(names), start, names) for total, start, names in heap]
     return tuple(name for _, _, names in sorted(done) for name in names)

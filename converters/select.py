@@ -6,25 +6,20 @@ https://arxiv.org/abs/2007.08090) among those that keep within the limits.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from converters.steps import Tick, silent
 from edge_pose.artifact import Artifact
 from edge_pose.errors import EdgePoseError, PowerError
 from edge_pose.estimator import load, load_detector
 from edge_pose.power import EnergyRecorder, PowerMeter
 from edge_pose.preprocess import fit_region
-
-if TYPE_CHECKING:
-    from converters.job import Tick  # which imports torch
-
-log = logging.getLogger(__name__)
 
 SCHEMA = "edge_pose.selection/1"
 BURST_S = 1.0
@@ -59,7 +54,7 @@ class Demands:
         if self.max_p95_ms is not None and result.p95_ms > self.max_p95_ms:
             words.append(f"p95 {result.p95_ms:.1f} ms is above {self.max_p95_ms:g}")
         if self.max_watts is not None and result.watts > self.max_watts:
-            words.append(f"{result.watts:.1f} W are above {self.max_watts:g}")
+            words.append(f"{result.watts:.1f} W ({result.power}) are above {self.max_watts:g}")
         return ", ".join(words)
 
 
@@ -69,12 +64,14 @@ class Candidate:
 
     Attributes:
         artifact: with a gate report.
+        label: what people call it; names of artifacts are not always unique.
         backend: name of the runtime.
         device: what to run on, in the runtime's words.
         threads: inference threads.
     """
 
     artifact: Artifact
+    label: str
     backend: str
     device: str = "CPU"
     threads: int = 1
@@ -82,7 +79,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """Artifact and runtime."""
-        return f"{self.artifact.manifest.name} on {self.backend}"
+        return f"{self.label} on {self.backend}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +135,7 @@ def select(
     *,
     burst_s: float = BURST_S,
     bursts: int = BURSTS,
-    tick: Tick = lambda *_: None,
+    tick: Tick = silent,
 ) -> Selection:
     """Measure the candidates in turns and choose.
 
@@ -149,7 +146,7 @@ def select(
         meter: of this device.
         burst_s: seconds of work at a time.
         bursts: how often each candidate has its turn.
-        tick: told after each round of turns.
+        tick: told of each turn.
 
     Raises:
         PowerError: the meter fails; a candidate that fails is refused.
@@ -163,11 +160,10 @@ def select(
                 check_alike(first.artifact, candidate.artifact)
                 runners.append(_Runner(candidate))
         for turn in range(bursts):
-            tick(turn, bursts)
-            for runner in tuple(runners):
+            for index, runner in enumerate(tuple(runners)):
+                tick(turn * len(candidates) + index, bursts * len(candidates))
                 with _refusing(runner.candidate, refused, runner, runners):
                     runner.burst(meter, burst_s)
-        tick(bursts, bursts)
         measured = []
         for runner in runners:
             with _refusing(runner.candidate, refused):
@@ -191,7 +187,6 @@ def _refusing(
     except PowerError:
         raise
     except EdgePoseError as error:
-        log.info("%s: %s", candidate.name, error)
         refused.append((candidate.name, str(error)))
         if runner is not None and runners is not None:
             runners.remove(runner)
@@ -220,8 +215,8 @@ def _measured(artifact: Artifact) -> tuple[str, str, str, str]:
     manifest, gate = artifact.manifest, artifact.manifest.gate
     if gate is None:
         return manifest.task, "", "", ""
-    part = gate.stated
-    return manifest.task, part.metric, f"{part.dataset}, n = {part.n_persons}", gate.data_sha256
+    where = f"{gate.dataset}, n = {gate.n_persons}"
+    return manifest.task, gate.stated.metric, where, f"{gate.data_sha256[:12]}…"
 
 
 def _choose(

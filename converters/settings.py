@@ -37,11 +37,12 @@ class Settings:
         fold_decoder: the graph returns keypoints; top-down networks only.
         integer_io: inputs and outputs of a full int8 TFLite graph are integers, too.
         limit_points: largest fall of accuracy that passes the gate, percent points; None: by
-            precision, see converters.gates.LIMIT_POINTS.
+            precision, see converters.gates.LIMITS.
         limit_drift_px: largest p95 of the keypoints' drift that passes, heatmap px.
         n_images: calibration pictures of the first try.
         seed: of their choice.
         ladder: try other ways when the first one fails the gate.
+        fall_back: the last of them is another precision.
         force: write the best try even if none passes the gate.
         precisions: what the device computes in, see edge_pose.profile; empty: anything.
     """
@@ -57,6 +58,7 @@ class Settings:
     n_images: int = N_IMAGES
     seed: int = 1
     ladder: bool = True
+    fall_back: bool = True
     force: bool = False
     precisions: tuple[str, ...] = ()
 

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import onnx
 
 from converters.calibration import CalibrationSet
+from converters.failure import reason
 from converters.onnx_ranges import Feed, collect_ranges
 from converters.quiet import quiet
+from converters.steps import Tick, silent
 from edge_pose.artifact import Artifact
 from edge_pose.engines.calibration_cache import format_cache
 from edge_pose.errors import EdgePoseError, UsageError
@@ -22,28 +24,42 @@ METHOD = "Entropy"
 """TensorRT's own method: its scales are symmetric, so it has few steps to lose to outliers."""
 
 
-def calibration_cache(artifact: Artifact, calibration: CalibrationSet, method: str = METHOD) -> str:
-    """Return the cache of a float ONNX artifact: its tensor names are those of this very file.
-
-    Args:
-        artifact: in ONNX fp32 or fp16.
-        calibration: crops of the artifact's input size.
-        method: one of converters.onnx_ranges.METHODS.
+def check_float_onnx(artifact: Artifact) -> None:
+    """Make sure that a cache can be made of an artifact.
 
     Raises:
-        UsageError: the artifact is of another kind, or the method unknown.
-        EdgePoseError: the graph does not run on the crops.
+        UsageError: it is of another kind.
     """
-    file, tensor = artifact.manifest.file, artifact.manifest.input
+    file = artifact.manifest.file
     if file.format != "onnx" or file.precision not in ("fp32", "fp16"):
         raise UsageError(
             f"{artifact.folder}: is {file.format} {file.precision}, a calibration cache is made of"
             " onnx fp32 or fp16"
         )
 
+
+def calibration_cache(
+    artifact: Artifact, calibration: CalibrationSet, method: str = METHOD, tick: Tick = silent
+) -> str:
+    """Return the cache of a float ONNX artifact: its tensor names are those of this very file.
+
+    Args:
+        artifact: in ONNX fp32 or fp16.
+        calibration: crops of the artifact's input size.
+        method: one of converters.onnx_ranges.METHODS.
+        tick: told of each picture, twice by methods that look twice.
+
+    Raises:
+        UsageError: the artifact is of another kind, or the method unknown.
+        EdgePoseError: the graph does not run on the crops.
+    """
+    check_float_onnx(artifact)
+    tensor = artifact.manifest.input
+
     def feeds() -> Iterator[Feed]:
         crops = calibration.crops
         for i in range(len(crops)):
+            tick(i, len(crops))
             yield {tensor.name: to_tensor(crops[i : i + 1], tensor.spec)}
 
     try:
@@ -53,5 +69,4 @@ def calibration_cache(artifact: Artifact, calibration: CalibrationSet, method: s
     except EdgePoseError:
         raise
     except Exception as error:  # noqa: BLE001 - the runtime's exceptions share no base class
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise EdgePoseError(f"calibration cache: cannot run the graph: {reason}") from None
+        raise EdgePoseError(f"calibration cache: cannot run the graph: {reason(error)}") from None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import ParamSpec
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -22,16 +21,16 @@ from rich.progress import (
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from converters.interrupts import remembered_signals
+from converters.steps import LOGGED, Steps
 from edge_pose.manifest import Attempt
-
-if TYPE_CHECKING:
-    from converters.job import Say, Tick
 
 PACKAGES = ("converters", "training", "edge_pose")
 ALTERNATIVES = "edge_pose.power"  # says of each meter that there is none, until it finds one
-WIDTH = 100  # of a table where stderr is a file
+NOTHING = 0, 0  # of nothing
+P = ParamSpec("P")
 
-log = logging.getLogger(__name__)
+WIDTH = 100  # of a table where stderr is a file
 
 
 def log_to(console: Console, verbose: int) -> None:
@@ -46,42 +45,46 @@ def log_to(console: Console, verbose: int) -> None:
     logging.getLogger(ALTERNATIVES).setLevel(logging.NOTSET if verbose else logging.WARNING)
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """How a long command tells where it is; called with what is done now.
-
-    Attributes:
-        say: see converters.job.Say.
-        tick: see converters.job.Tick.
-    """
-
-    say: Say
-    tick: Tick
-
-    def __call__(self, text: str) -> None:
-        """See `say`."""
-        self.say(text)
-
-
 class _Bar(ProgressColumn):
-    """A bar where the number of steps is known."""
+    """A bar and figures while something is counted; a step goes on before and after that."""
 
     def render(self, task: Task) -> RenderableType:
         """Return the bar or nothing."""
-        if task.total is None:
+        done, total = task.fields["counted"]
+        if done >= total:
             return ""
-        return ProgressBar(total=task.total, completed=task.completed, width=30)
+        row = Table.grid(padding=(0, 1, 0, 0))
+        row.add_row(ProgressBar(total=total, completed=done, width=30), f"{done} of {total}")
+        return row
 
 
 @contextmanager
 def progress(console: Console) -> Iterator[Steps]:
     """Show the step that runs, its seconds and a bar where steps are counted on a terminal.
 
-    Elsewhere a line per step is written.
+    Elsewhere a line per step is written. Between steps Ctrl-C is heard, whatever became of it.
     """
-    if not console.is_terminal:
-        yield Steps(log.info, lambda *_: None)
-        return
+    with (
+        remembered_signals() as check,
+        _live(console) if console.is_terminal else nullcontext(LOGGED) as steps,
+    ):
+        yield Steps(
+            say=_after(check, steps.say),
+            tick=_after(check, steps.tick),
+            overall=_after(check, steps.overall),
+        )
+
+
+def _after(check: Callable[[], None], tell: Callable[P, None]) -> Callable[P, None]:
+    def checked(*args: P.args, **kwargs: P.kwargs) -> None:
+        check()
+        tell(*args, **kwargs)
+
+    return checked
+
+
+@contextmanager
+def _live(console: Console) -> Iterator[Steps]:
     columns = (SpinnerColumn(), TextColumn("{task.description}"), _Bar(), TimeElapsedColumn())
     with Progress(
         *columns,
@@ -90,24 +93,19 @@ def progress(console: Console) -> Iterator[Steps]:
         redirect_stdout=False,  # converters redirect both, which must not be undone in between
         redirect_stderr=False,
     ) as live:
-        task = live.add_task("reading data", total=None)
-
-        counted = live.add_task("", visible=False)
+        everything = live.add_task("in all", total=None, visible=False, counted=NOTHING)
+        step = live.add_task("reading data", total=None, counted=NOTHING)
 
         def say(text: str) -> None:
-            live.reset(task, description=text)
+            live.reset(step, description=text, counted=NOTHING)
 
         def tick(done: int, total: int) -> None:
-            live.update(
-                counted,
-                description=f"{done} of {total}",
-                completed=done,
-                total=total,
-                visible=done < total,
-                refresh=True,
-            )
+            live.update(step, counted=(done, total))
 
-        yield Steps(say, tick)
+        def overall(done: int, total: int) -> None:
+            live.update(everything, counted=(done, total), visible=done < total > 1)
+
+        yield Steps(say, tick, overall)
 
 
 def show_attempts(console: Console, attempts: Sequence[Attempt]) -> None:

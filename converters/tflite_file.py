@@ -90,9 +90,14 @@ def named(model: bytes, image: str, outputs: Sequence[str]) -> bytes:
 
 
 def renamed(model: bytes, image: str, outputs: Sequence[str]) -> bytes:
-    """Return a quantized file with these names: the quantizer gives new ones to what it inserts."""
+    """Return a quantized file with these names: the quantizer gives new ones to what it inserts.
+
+    Where a layer joins an output with features, the quantizer returns it in their scale, in
+    bottom-up networks thirty times its own. It gets its own back.
+    """
     content = unpack(model)
     graph = content.subgraphs[0]
+    _keep_own_scales(content)
     for indices, names in ((graph.inputs, (image,)), (graph.outputs, outputs)):
         for index, name in zip(indices, names, strict=True):
             for tensor in graph.tensors:
@@ -100,6 +105,18 @@ def renamed(model: bytes, image: str, outputs: Sequence[str]) -> bytes:
                     tensor.name = f"{name}_stored"
             graph.tensors[index].name = name
     return pack(content)
+
+
+def _keep_own_scales(content: Any) -> None:  # noqa: ANN401 - the schema ships no types
+    """Take as outputs what was there before integers were given another scale."""
+    graph, outputs = content.subgraphs[0], content.signatureDefs[0].outputs
+    makers = {output: operator for operator in graph.operators for output in operator.outputs}
+    for entry in outputs:
+        maker = makers[entry.tensorIndex]
+        before, after = graph.tensors[maker.inputs[0]], graph.tensors[entry.tensorIndex]
+        if kind(content, maker) == "QUANTIZE" and before.type == after.type:
+            entry.tensorIndex = maker.inputs[0]
+    graph.outputs = [entry.tensorIndex for entry in outputs]
 
 
 def operators(model: bytes) -> list[Operator]:

@@ -2,7 +2,8 @@
 
 By default inputs and outputs are float and so is the last layer, which costs little and whose 256
 steps would blur the peaks. With integer inputs and outputs nothing is float: accelerators that
-know no floats, such as the Edge TPU, want it so.
+know no floats, such as the Edge TPU, want it so. An integer tensor has one scale, so that outputs
+with channels of several kinds come in parts, see converters.export_graph.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from torch import nn
 from converters import torch_tflite
 from converters.base import Converted, Options
 from converters.calibration import CalibrationSet
-from converters.export_graph import ExportGraph
+from converters.export_graph import ExportGraph, export_graph
 from converters.litert import versions
+from converters.steps import Tick, silent
 from converters.tflite_file import Tensor, operators, tensors
 from converters.tflite_quantizer import TOOL, quantize, static_recipe
 from converters.tflite_ranges import RANGES, Ranges, observe, pictures
@@ -66,6 +68,7 @@ def rank_layers(
     info: CheckpointInfo,
     calibration: CalibrationSet,
     options: Options,
+    tick: Tick = silent,
 ) -> tuple[str, ...]:
     """Return the operators by the damage that their integers do, worst first.
 
@@ -73,7 +76,8 @@ def rank_layers(
     """
     floating, ranges = _observed(model, info, calibration, options)
     inputs = list(pictures(calibration.crops, floating.graph.input.spec))
-    return rank_operators(floating.model, inputs, ranges, without=_head(floating, options))
+    head = _head(floating, options)
+    return rank_operators(floating.model, inputs, ranges, without=head, tick=tick)
 
 
 def _observed(
@@ -83,7 +87,8 @@ def _observed(
     if options.integer_io and (options.fold.pixels or options.fold.decoder):
         raise UsageError("TFLite int8: integer inputs and outputs leave nothing to fold")
     reduce = lookup(RANGES, options.method or METHODS[0], "TFLite: calibration method")
-    floating = torch_tflite.convert(model, info, None, options)
+    graph = export_graph(model, info, options.fold, apart=options.integer_io)
+    floating = torch_tflite.converted(graph)
     inputs = pictures(calibration.crops, floating.graph.input.spec)
     return floating, reduce(observe(floating.model, inputs))
 

@@ -6,23 +6,26 @@ from collections.abc import Collection, Sequence
 from contextlib import closing
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from converters.damage import relative_error, spread, worst_first
+from converters.steps import Tick
 from converters.tflite_file import WEIGHTED, operators
 from converters.tflite_quantizer import quantize, single_recipe
 from converters.tflite_ranges import Ranges
 from edge_pose.backends.tflite import open_graph
 
-PICTURES = 4
 MIXING = ("ADD", "SUB", "MUL", "CONCATENATION", "MEAN", "LOGISTIC", "HARD_SWISH")
 """Operators that round again; the others hand on the numbers of the one before them."""
 
-Outputs = list[list[NDArray[Any]]]
-
 
 def rank_operators(
-    model: bytes, inputs: Sequence[NDArray[Any]], ranges: Ranges, *, without: Collection[str]
+    model: bytes,
+    inputs: Sequence[NDArray[Any]],
+    ranges: Ranges,
+    *,
+    without: Collection[str],
+    tick: Tick,
 ) -> tuple[str, ...]:
     """Quantize one operator at a time and order them by the change of the outputs, worst first.
 
@@ -31,28 +34,19 @@ def rank_operators(
         inputs: calibration inputs; a few of them, evenly spread, are run.
         ranges: of all tensors.
         without: operators that are not in question.
+        tick: told of each operator.
     """
-    spread = np.linspace(0, len(inputs) - 1, PICTURES).round().astype(int)
-    chosen = [inputs[index] for index in spread]
+    chosen = [inputs[i] for i in spread(len(inputs))]
     expected = _run(model, chosen)
-    damage = {}
-    for operator in operators(model):
-        if operator.kind in WEIGHTED + MIXING and operator.name not in without:
-            alone = quantize(model, single_recipe(operator.name), ranges)
-            damage[operator.name] = _difference(expected, _run(alone, chosen))
-    return tuple(sorted(damage, key=damage.__getitem__, reverse=True))
+
+    def damage(name: str) -> float:
+        alone = quantize(model, single_recipe(name), ranges)
+        return float(relative_error(expected, _run(alone, chosen)).mean())
+
+    asked = (o for o in operators(model) if o.kind in WEIGHTED + MIXING and o.name not in without)
+    return worst_first((operator.name for operator in asked), damage, tick)
 
 
-def _run(model: bytes, inputs: Sequence[NDArray[Any]]) -> Outputs:
+def _run(model: bytes, inputs: Sequence[NDArray[Any]]) -> list[list[NDArray[Any]]]:
     with closing(open_graph(model, 1, "TFLite")) as graph:
         return [graph.run(tensor) for tensor in inputs]
-
-
-def _difference(expected: Outputs, found: Outputs) -> float:
-    """Return the mean squared error relative to the variance, the mean over outputs."""
-    shares = [
-        np.square(theirs - ours).mean() / max(float(ours.var()), 1e-12)
-        for pair in zip(expected, found, strict=True)
-        for ours, theirs in zip(*pair, strict=True)
-    ]
-    return float(np.mean(shares))

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from converters.steps import Tick, silent
 from edge_pose.manifest import InputTensor
 from edge_pose.preprocess import to_tensor
 
@@ -39,6 +40,7 @@ def time_in_turns(
     rounds: int = ROUNDS,
     warm_up: int = WARM_UP,
     clock: Callable[[], float] = time.perf_counter,
+    tick: Tick = silent,
 ) -> dict[Name, Latency]:
     """Time each call once per round, in another order each round.
 
@@ -47,6 +49,7 @@ def time_in_turns(
         rounds: timed runs of each.
         warm_up: runs of each before that.
         clock: seconds.
+        tick: told of each round.
 
     Raises:
         ValueError: `rounds` is below 1.
@@ -57,6 +60,7 @@ def time_in_turns(
     order = np.random.default_rng(0)
     names = list(calls)
     for turn in range(-warm_up, rounds):
+        tick(turn + warm_up, rounds + warm_up)
         # Who follows whom changes: nobody always finds the caches of the same neighbour.
         for index in order.permutation(len(names)):
             name = names[index]

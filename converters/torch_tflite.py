@@ -31,7 +31,11 @@ def convert(
     options: Options,
 ) -> Converted:
     """See converters.base.Convert."""
-    graph = export_graph(model, info, options.fold)
+    return converted(export_graph(model, info, options.fold))
+
+
+def converted(graph: ExportGraph) -> Converted:
+    """Return a graph in TFLite's float32."""
     return Converted(
         model=export(graph.module, graph.example, graph.names),
         file_name=FILE_NAME,

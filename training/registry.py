@@ -9,6 +9,8 @@ Every registered network maps (N, 3, h, w) float32 to a list of tensors that its
 - detector: (N, 5, h/stride, w/stride) per supervised stage: logits of a box's centre, the offset
   (x, y) of the centre within its cell and the size (w, h) of the box, both in map px.
 - classifier: (N, classes) logits.
+
+Networks of the tasks bottom_up and detector can have `parts`, see InParts.
 """
 
 from __future__ import annotations
@@ -17,18 +19,34 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from edge_pose.decoding.heatmap import KINDS
 from edge_pose.lookup import lookup
 from edge_pose.skeleton import keypoint_format
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 TASKS = ("top_down", "bottom_up", "detector", "classifier")
 
 Builder = TypeVar("Builder", bound="Callable[..., nn.Module]")
+
+
+@runtime_checkable
+class InParts(Protocol):
+    """A network that also gives its prediction in one tensor for each kind of channels.
+
+    Integer graphs need it: a tensor has one scale, and sizes reach much farther than logits.
+    """
+
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """(N, 3, h, w) -> the last tensors of `forward`, cut along the channels.
+
+        bottom_up: K heatmaps, K tag maps, K finer heatmaps; detector: 1 logit, 2 offsets, 2 sizes.
+        They must not be slices of one tensor: that would share its scale with them.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

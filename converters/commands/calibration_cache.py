@@ -10,7 +10,6 @@ from rich.console import Console
 
 from converters.commands.options import PATH, data_options
 from converters.terminal import log_to, progress
-from edge_pose.errors import EdgePoseError
 
 
 @click.command("calibration-cache")
@@ -33,25 +32,24 @@ def calibration_cache_command(
     # torch takes seconds to import: --help and wrong usage need none of it.
     from converters.calibration import draw_calibration
     from converters.data import need_calibration, open_data
-    from converters.tensorrt_cache import calibration_cache
+    from converters.folder import check_place, write_file
+    from converters.tensorrt_cache import calibration_cache, check_float_onnx
     from edge_pose.artifact import load_artifact
 
     model = load_artifact(artifact)
+    check_float_onnx(model)
+    check_place(out)
     with (
-        progress(console) as say,
+        progress(console) as steps,
         open_data(data, generated=generated, n_images=n_images) as pictures,
     ):
         group = need_calibration(pictures.calibration)
-        say(f"drawing calibration pictures from {group.dataset}")
+        steps(f"drawing calibration pictures from {group.dataset}")
         size, task = model.manifest.input.size, model.manifest.task
-        drawn = draw_calibration(group.persons, group.dataset, size, n_images, seed, task=task)
-        say(f"running {model.manifest.name} on {len(drawn.crops)} pictures")
-        text = calibration_cache(model, drawn)
-    temporary = out.with_name(f".{out.name}.partial")
-    try:
-        temporary.write_text(text, "ascii")
-        temporary.replace(out)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise EdgePoseError(f"{out}: cannot be written: {error.strerror}") from None
+        drawn = draw_calibration(
+            group.persons, group.dataset, size, n_images, seed, task=task, tick=steps.tick
+        )
+        steps(f"running {model.manifest.name} on {len(drawn.crops)} pictures")
+        text = calibration_cache(model, drawn, tick=steps.tick)
+    write_file(out, text.encode("ascii"))
     click.echo(f"{out}: scales of {len(text.splitlines()) - 1} tensors")

@@ -165,11 +165,12 @@ def _convert_all(
     for name in dict.fromkeys(names + fallbacks):
         check_target(folder(name))
     with (
-        progress(console) as say,
+        progress(console) as steps,
         open_data(request.data, generated=request.generated, n_images=request.n_images) as data,
     ):
-        job = Job(request.checkpoint, data, request.seed, say)
-        for name, settings in zip(names, wanted, strict=True):
+        job = Job(request.checkpoint, data, request.seed, steps)
+        for index, (name, settings) in enumerate(zip(names, wanted, strict=True)):
+            steps.overall(index, len(wanted))
             if name in written:  # another precision fell back to it
                 continue
             artifact = climb(job, settings)

@@ -5,16 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
 from converters import CONVERTERS
-from converters.commands.options import FORMATS, PATH, PRECISIONS, data_options, gate_options
+from converters.commands.options import (
+    FORMATS,
+    PATH,
+    PRECISIONS,
+    data_options,
+    gate_options,
+    ladder_option,
+)
 from converters.settings import Settings
 from converters.terminal import log_to, progress
+from edge_pose.errors import EdgePoseError, UsageError
 
 if TYPE_CHECKING:
     from converters.matrix import Cell
@@ -37,76 +46,110 @@ FILE_WIDTH = 160  # columns, where the table goes to a file
               show_default=True, help="Thread counts to time with.")  # fmt: skip
 @click.option("--rounds", type=click.IntRange(1, 10_000), default=40, show_default=True,
               help="Timed runs of each.")  # fmt: skip
+@ladder_option
 @data_options
 @gate_options
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice says everything.")
-def matrix_command(
-    checkpoint: Path,
-    out: Path | None,
-    page: Path | None,
-    formats: tuple[str, ...],
-    precisions: tuple[str, ...],
-    arch: str,
-    threads: tuple[int, ...],
-    rounds: int,
-    data: Path | None,
-    generated: bool,
-    n_images: int,
-    seed: int,
-    limit_points: float | None,
-    limit_drift_px: float,
-    as_json: bool,
-    verbose: int,
-) -> None:
+def matrix_command(**options: Any) -> None:  # noqa: ANN401
     """Convert a checkpoint to all formats and precisions and compare them.
 
-    One try each, without the ladder; latencies are of one inference, all in one run, turn by turn.
+    One try each, or with --ladder as many as the conversion makes; latencies are of one inference,
+    all in one run, turn by turn.
+    """
+    matrix(Request(**options))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line."""
+
+    checkpoint: Path
+    out: Path | None
+    page: Path | None
+    formats: tuple[str, ...]
+    precisions: tuple[str, ...]
+    arch: str
+    threads: tuple[int, ...]
+    rounds: int
+    ladder: bool
+    data: Path | None
+    generated: bool
+    n_images: int
+    seed: int
+    limit_points: float | None
+    limit_drift_px: float
+    as_json: bool
+    verbose: int
+
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """What to make, of CONVERTERS.
+
+        Raises:
+            UsageError: nothing makes it.
+        """
+        formats, precisions = self.formats or FORMATS, self.precisions or PRECISIONS
+        wanted = [key for key in CONVERTERS if key[0] in formats and key[1] in precisions]
+        if not wanted:
+            raise UsageError(f"no converter makes {' '.join((*self.formats, *self.precisions))}")
+        return wanted
+
+    def settings(self) -> Settings:
+        """Return how to make it."""
+        return Settings(
+            arch=self.arch,
+            limit_points=self.limit_points,
+            limit_drift_px=self.limit_drift_px,
+            n_images=self.n_images,
+            seed=self.seed,
+            ladder=self.ladder,
+        )
+
+
+def matrix(request: Request) -> None:
+    """Convert, measure, print the table and write what passes.
+
+    Raises:
+        EdgePoseError: an input is wrong, a place cannot be written, or nothing came out.
     """
     console = Console(file=sys.stderr)
-    log_to(console, verbose)
-    wanted = [
-        key
-        for key in CONVERTERS
-        if key[0] in (formats or FORMATS) and key[1] in (precisions or PRECISIONS)
-    ]
-    if not wanted:
-        raise click.UsageError(f"no converter makes {' '.join((*formats, *precisions))}")
+    log_to(console, request.verbose)
+    keys = request.keys
     # torch takes seconds to import: --help and wrong usage need none of it.
     from converters.data import open_data
     from converters.job import Job
     from converters.matrix import build_matrix
-    from converters.matrix_report import as_json as to_json
-    from converters.matrix_report import html_page, terminal_table
-    from training.pictures.page import write_page
 
-    settings = Settings(
-        arch=arch,
-        limit_points=limit_points,
-        limit_drift_px=limit_drift_px,
-        n_images=n_images,
-        seed=seed,
-    )
-    _check_places(checkpoint, wanted, out, page)
+    _check_places(request.checkpoint, keys, request.out, request.page)
     with (
-        progress(console) as say,
-        open_data(data, generated=generated, n_images=n_images) as pictures,
+        progress(console) as steps,
+        open_data(request.data, generated=request.generated, n_images=request.n_images) as data,
     ):
-        job = Job(checkpoint, pictures, seed, say)
+        job = Job(request.checkpoint, data, request.seed, steps)
         cells = build_matrix(
-            job, settings, keys=wanted, threads=threads, rounds=rounds, tick=say.tick
+            job, request.settings(), keys=keys, threads=request.threads, rounds=request.rounds
         )
-    model = job.info.model
-    # The table first: it took minutes, and what is written now can still fail.
-    if as_json:
-        click.echo(json.dumps(to_json(model, cells)))
+    _report(job.info.model, cells, request)
+    if not any(cell.artifact for cell in cells):
+        raise EdgePoseError("matrix: nothing could be converted, the table says why")
+
+
+def _report(model: str, cells: Sequence[Cell], request: Request) -> None:
+    """Print the table first: it took minutes, and what is written then can still fail."""
+    from converters.folder import write_file
+    from converters.matrix_report import as_json, html_page, notes, terminal_table
+
+    if request.as_json:
+        click.echo(json.dumps(as_json(model, cells)))
     else:
         terminal = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
-        terminal.print(terminal_table(model, cells))
-    if page is not None:
-        write_page(html_page(f"{model}: formats and precisions", cells), page)
-    if out is not None:
-        _write(cells, out)
+        terminal.print(terminal_table(model, cells), *notes(cells), sep="\n")
+    if request.page is not None:
+        page = html_page(f"{model}: formats and precisions", cells)
+        write_file(request.page, page.encode("utf-8"))
+    if request.out is not None:
+        _write(cells, request.out)
 
 
 def _check_places(
@@ -125,11 +168,10 @@ def _check_places(
         check_place(page)
 
 
-def _write(cells: list[Cell], out: Path) -> None:
+def _write(cells: Sequence[Cell], out: Path) -> None:
     """Write what passed."""
     from converters.build import write
 
     for cell in cells:
-        gate = cell.artifact.manifest.gate if cell.artifact else None
-        if cell.artifact is not None and gate is not None and gate.passed:
-            write(cell.artifact, out / cell.artifact.manifest.name)
+        if (artifact := cell.passed) is not None:
+            write(artifact, out / artifact.manifest.name)

@@ -14,7 +14,15 @@ from converters.settings import LIMIT_DRIFT_PX, N_IMAGES
 F = TypeVar("F", bound=Callable[..., object])
 PATH = click.Path(path_type=Path)
 FORMATS = tuple(sorted({file_format for file_format, _ in CONVERTERS}))
-__all__ = ["FORMATS", "PATH", "PRECISIONS", "data_options", "gate_options", "graph_options"]
+__all__ = [
+    "FORMATS",
+    "PATH",
+    "PRECISIONS",
+    "data_options",
+    "gate_options",
+    "graph_options",
+    "ladder_option",
+]
 
 
 def data_options(command: F) -> F:
@@ -63,6 +71,13 @@ def gate_options(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def ladder_option(command: F) -> F:
+    """Add --ladder, for commands that make one try without it."""
+    return click.option(
+        "--ladder", is_flag=True, help="Try other ways where int8 fails; takes its time."
+    )(command)
 
 
 def graph_options(command: F) -> F:

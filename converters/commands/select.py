@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
-from converters.commands.options import PATH, data_options
-from converters.terminal import Steps, log_to, progress
-from edge_pose.errors import EdgePoseError, UsageError
+from converters.commands.options import PATH, data_options, ladder_option
+from converters.terminal import log_to, progress
+from edge_pose.errors import EdgePoseError
 
 if TYPE_CHECKING:
     from converters.select import Candidate, Selection
-    from edge_pose.artifact import Artifact
+    from converters.steps import Steps
     from edge_pose.profile import DeviceProfile
 
 log = logging.getLogger(__name__)
@@ -35,120 +35,114 @@ log = logging.getLogger(__name__)
 @click.option("--seconds", type=click.FloatRange(0.1, 3600), default=3.0, show_default=True,
               help="Work per candidate, in three turns.")  # fmt: skip
 @click.option("--out", type=PATH, help="Copy the chosen artifact to this folder.")
+@ladder_option
 @data_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("-v", "--verbose", count=True, help="Say more; twice says everything.")
-def select_command(
-    models: tuple[str, ...],
-    profile: str,
-    min_accuracy: float | None,
-    max_p95_ms: float | None,
-    max_watts: float | None,
-    power: str,
-    seconds: float,
-    out: Path | None,
-    data: Path | None,
-    generated: bool,
-    n_images: int,
-    seed: int,
-    as_json: bool,
-    verbose: int,
-) -> int:
+def select_command(**options: Any) -> None:  # noqa: ANN401
     """Choose among MODELS the one with the highest accuracy × FPS / W within the limits.
 
     MODELS are artifact folders, names of artifacts, or checkpoints (.safetensors), which are
     converted to every format and precision first. Each is measured in every runtime that is
     installed here and reads it.
     """
+    select(Request(**options))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The command line; None: no limit."""
+
+    models: tuple[str, ...]
+    profile: str
+    min_accuracy: float | None
+    max_p95_ms: float | None
+    max_watts: float | None
+    power: str
+    seconds: float
+    out: Path | None
+    ladder: bool
+    data: Path | None
+    generated: bool
+    n_images: int
+    seed: int
+    as_json: bool
+    verbose: int
+
+
+def select(request: Request) -> None:
+    """Measure, print the table and copy the best.
+
+    Raises:
+        EdgePoseError: an input is wrong, or no candidate keeps the limits.
+    """
     console = Console(file=sys.stderr)
-    log_to(console, verbose)
-    from converters.build import write
+    log_to(console, request.verbose)
     from converters.folder import check_target
-    from converters.select import BURSTS, Demands, select
     from converters.this_machine import fits_here
-    from edge_pose.power import open_meter
     from edge_pose.profile import load_profile
 
-    if out is not None:
-        check_target(out)
-    device = load_profile(profile)
+    if request.out is not None:
+        check_target(request.out)
+    device = load_profile(request.profile)
     fits = fits_here(device)
     if not fits:
         log.warning(
             "profile '%s': this machine is another one, what is measured here holds here only",
             device.name,
         )
-    demands = Demands(min_accuracy, max_p95_ms, max_watts)
-    with (
-        closing(open_meter(power, device)) as meter,
-        progress(console) as say,
-        _artifacts(models, data, say, generated=generated, n_images=n_images, seed=seed) as found,
-    ):
-        candidates = [c for artifact in found for c in _candidates(artifact, device)]
-        if not candidates:
-            raise UsageError("select: no runtime that is installed here reads any of the models")
-        say(f"measuring {len(candidates)} candidates in turns")
-        selection = select(
-            candidates, demands, meter, burst_s=seconds / BURSTS, bursts=BURSTS, tick=say.tick
-        )
-    chosen = selection.chosen
-    _show(selection, fits=fits, as_json=as_json)
-    if chosen is not None and out is not None:
-        write(chosen.artifact, out)
-    if chosen is None:
+    with progress(console) as steps:
+        selection = _measure(request, device, steps)
+    _show(selection, fits=fits, as_json=request.as_json)
+    if selection.chosen is None:
         raise EdgePoseError("select: no candidate keeps the limits, the table says why")
-    return 0
+    if request.out is not None:
+        _write(selection.chosen, request.out)
 
 
-@contextmanager
-def _artifacts(
-    models: Sequence[str],
-    data: Path | None,
-    say: Steps,
-    *,
-    generated: bool,
-    n_images: int,
-    seed: int,
-) -> Iterator[list[Artifact]]:
-    """Load artifacts and convert checkpoints."""
-    from edge_pose.artifact import load_artifact
+def _measure(request: Request, device: DeviceProfile, steps: Steps) -> Selection:
+    from converters.candidates import CHECKPOINT, Shortlist
+    from converters.select import BURSTS, Demands, select
+    from edge_pose.power import open_meter
 
-    ready = [load_artifact(m) for m in models if not m.endswith(".safetensors")]
-    checkpoints = [Path(m) for m in models if m.endswith(".safetensors")]
-    if not checkpoints:
-        yield ready
-        return
-    from converters import CONVERTERS
-    from converters.data import open_data
-    from converters.job import Job
-    from converters.matrix import build_matrix
-    from converters.settings import Settings
-
-    with open_data(data, generated=generated, n_images=n_images) as pictures:
-        for checkpoint in checkpoints:
-            job = Job(checkpoint, pictures, seed, say)
-            settings = Settings(n_images=n_images, seed=seed)
-            keys = tuple(CONVERTERS)
-            for cell in build_matrix(job, settings, keys=keys, threads=(), tick=say.tick):
-                gate = cell.artifact.manifest.gate if cell.artifact else None
-                if cell.artifact is not None and gate is not None and gate.passed:
-                    ready.append(cell.artifact)
-                else:
-                    log.warning("%s %s: left out: %s", job.info.model, cell.name, cell.verdict)
-        yield ready
+    checkpoints = [Path(model) for model in request.models if model.endswith(CHECKPOINT)]
+    found = Shortlist()
+    for model in request.models:
+        if not model.endswith(CHECKPOINT):
+            found.load(model)
+    with closing(open_meter(request.power, device)) as meter:
+        if checkpoints:
+            found.convert(
+                checkpoints,
+                request.data,
+                steps,
+                generated=request.generated,
+                n_images=request.n_images,
+                seed=request.seed,
+                ladder=request.ladder,
+            )
+        candidates = found.candidates(device)
+        steps(f"measuring {len(candidates)} candidates in turns")
+        selection = select(
+            candidates,
+            Demands(request.min_accuracy, request.max_p95_ms, request.max_watts),
+            meter,
+            burst_s=request.seconds / BURSTS,
+            bursts=BURSTS,
+            tick=steps.tick,
+        )
+    return replace(selection, refused=(*found.refused, *selection.refused))
 
 
-def _candidates(artifact: Artifact, device: DeviceProfile) -> Iterator[Candidate]:
-    """Yield the runtimes that are here and read the artifact; the profile's on its device."""
-    from converters.select import Candidate
-    from edge_pose.backends import READS, default_threads, installed
-    from edge_pose.backends.base import CPU
+def _write(chosen: Candidate, out: Path) -> None:
+    from converters.build import write
+    from converters.folder import copy_artifact
 
-    runtime = device.runtime
-    for backend, formats in READS.items():
-        if artifact.manifest.file.format in formats and installed(backend):
-            word = runtime.device if backend == runtime.backend else CPU
-            yield Candidate(artifact, backend, word, runtime.threads or default_threads())
+    artifact = chosen.artifact
+    if artifact.folder == Path():  # made of a checkpoint, and nowhere yet
+        write(artifact, out)
+    else:
+        copy_artifact(artifact, out)
 
 
 def _show(selection: Selection, *, fits: bool, as_json: bool) -> None:
@@ -159,7 +153,13 @@ def _show(selection: Selection, *, fits: bool, as_json: bool) -> None:
         values = {
             "schema": SCHEMA,
             "chosen": chosen
-            and {"name": chosen.name, "sha256": chosen.artifact.manifest.file.sha256},
+            and {
+                "name": chosen.name,
+                "sha256": chosen.artifact.manifest.file.sha256,
+                "backend": chosen.backend,
+                "device": chosen.device,
+                "threads": chosen.threads,
+            },
             "results": [result.to_json() for result in selection.results],
             "refused": [{"candidate": name, "reason": why} for name, why in selection.refused],
             "profile_fits": fits,

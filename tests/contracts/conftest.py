@@ -79,6 +79,12 @@ class Heads(nn.Module):
         maps: Tensor = self.head(colours)
         return maps
 
+    def parts(self, colours: Tensor, *counts: int) -> list[Tensor]:
+        """The same maps, so many of them in a tensor."""
+        assert self.head.bias is not None
+        pairs = zip(self.head.weight.split(counts), self.head.bias.split(counts), strict=True)
+        return [functional.conv2d(colours, *pair) for pair in pairs]
+
 
 def of_keypoints(gain: float) -> Tensor:
     return gain * torch.eye(3)[COLOR_OF]
@@ -108,8 +114,16 @@ class BottomUp(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         colours = self.colours(image)
+        return [self.heads(colours), self.finer(colours)]
+
+    def parts(self, image: Tensor) -> list[Tensor]:
+        colours = self.colours(image)
+        return [*self.heads.parts(colours, KEYPOINTS, KEYPOINTS), self.finer(colours)]
+
+    def finer(self, colours: Tensor) -> Tensor:
         larger = functional.interpolate(colours, scale_factor=2, mode="nearest")
-        return [self.heads(colours), self.fine(larger)]
+        maps: Tensor = self.fine(larger)
+        return maps
 
 
 class Detector(nn.Module):
@@ -125,6 +139,9 @@ class Detector(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         return [self.heads(self.colours(image))]
+
+    def parts(self, image: Tensor) -> list[Tensor]:
+        return self.heads.parts(self.colours(image), 1, 2, 2)
 
 
 NETWORKS: dict[str, tuple[type[nn.Module], str]] = {
@@ -212,11 +229,12 @@ def artifact_of(
 ) -> Callable[..., Artifact]:
     """Return a function: an artifact that was converted for real; it has no gate report.
 
-    Its arguments are task, format, precision, and whether pixels go in and keypoints come out.
+    Its arguments are task, format, precision, and the kind of both ends: "plain"; "folded", pixels
+    go in and keypoints come out; or "integers".
     """
 
     @cache
-    def convert(task: str, file_format: str, precision: str, folded: bool = False) -> Artifact:
+    def convert(task: str, file_format: str, precision: str, ends: str = "plain") -> Artifact:
         for module in NEEDS[file_format]:
             need(module)
         if (file_format, precision) == ("openvino", "int8"):
@@ -226,7 +244,8 @@ def artifact_of(
         if entry.calibrated:
             calibration = CalibrationSet("drawn", _drawn(scene, seed=2, count=32))
         model, info = network(task)
-        options = Options(fold=Fold(pixels=folded, decoder=folded))
+        fold = Fold(pixels=ends == "folded", decoder=ends == "folded")
+        options = Options(fold=fold, integer_io=ends == "integers")
         converted = entry.load()(model, info, calibration, options)
         manifest = describe(model, info, "ab" * 32, converted, calibration)
         return Artifact(Path(manifest.name), manifest, converted.model, converted.weights)

@@ -35,25 +35,28 @@ TOLERANCE_MAPS = {"fp32": 1e-5, "fp16": 2e-3, "dynamic_int8": 0.03, "int8": 0.03
 TASKS = ("top_down", "bottom_up", "detector")
 # All three tasks in float and in integers; what lies between is a matter of the formats alone.
 KINDS = [
-    (task, file_format, precision, False)
+    (task, file_format, precision, "plain")
     for file_format, precision in CONVERTERS
     for task in (TASKS if precision in ("fp32", "int8") else TASKS[:1])
-] + [("top_down", file_format, "fp32", True) for file_format, p in CONVERTERS if p == "fp32"]
+]
+KINDS += [
+    ("top_down", file_format, "fp32", "folded") for file_format, p in CONVERTERS if p == "fp32"
+]
+KINDS += [(task, "tflite", "int8", "integers") for task in TASKS]
 CASES = [(backend, *kind) for kind in KINDS for backend in readers(kind[1])]
 
-Case: TypeAlias = tuple[str, str, str, str, bool]
+Case: TypeAlias = tuple[str, str, str, str, str]
 Convert = Callable[..., Artifact]
 Expected = Callable[[str], list[list[FloatArray]]]
 
 
 def named(case: Case) -> str:
-    backend, task, file_format, precision, folded = case
-    return "-".join([backend, task, file_format, precision, *(["folded"] if folded else [])])
+    return "-".join(part for part in case if part != "plain")
 
 
 EVERY = pytest.mark.parametrize("case", CASES, ids=named)
 FLOAT = pytest.mark.parametrize(
-    "case", [c for c in CASES if c[1] == "top_down" and c[3] == "fp32" and not c[4]], ids=named
+    "case", [c for c in CASES if c[1] == "top_down" and c[3:] == ("fp32", "plain")], ids=named
 )
 
 
@@ -85,8 +88,8 @@ def test_every_backend_and_format_is_part_of_the_contract() -> None:
 def test_the_same_keypoints_come_out(
     case: Case, artifact_of: Convert, expected: Expected, crops: Image
 ) -> None:
-    name, task, file_format, precision, folded = case
-    artifact = artifact_of(task, file_format, precision, folded)
+    name, task, file_format, precision, ends = case
+    artifact = artifact_of(task, file_format, precision, ends)
     plain = artifact_of(task, file_format, precision)  # says how the float maps are decoded
     worst = 0.0
     with closing(open_backend(artifact, name, threads=1)) as backend:
@@ -103,14 +106,14 @@ def test_the_same_keypoints_come_out(
 def test_outputs_are_float_maps_of_the_shapes_that_decoders_want(
     case: Case, artifact_of: Convert, expected: Expected, crops: Image
 ) -> None:
-    name, task, file_format, precision, folded = case
-    artifact = artifact_of(task, file_format, precision, folded)
+    name, task, file_format, precision, ends = case
+    artifact = artifact_of(task, file_format, precision, ends)
     with closing(open_backend(artifact, name, threads=1)) as backend:
         assert (backend.name, backend.device) == (name, "CPU")
         assert backend.version[0].isdigit()
         found = backend.run(tensor_of(artifact, crops[0]))
     assert [output.dtype for output in found] == [np.float32] * len(found)
-    if folded:
+    if ends == "folded":
         assert [output.shape for output in found] == [(1, 16, 3)]
         return
     wanted = expected(task)[0]
@@ -170,11 +173,16 @@ def test_a_wrong_input_is_refused_in_one_line(
 
 
 @FLOAT
-def test_closing_twice_is_harmless(case: Case, artifact_of: Convert) -> None:
+def test_closing_twice_is_harmless_and_running_after_that_is_refused(
+    case: Case, artifact_of: Convert, crops: Image
+) -> None:
     name, *kind = case
-    backend = open_backend(artifact_of(*kind), name, threads=1)
+    artifact = artifact_of(*kind)
+    backend = open_backend(artifact, name, threads=1)
     backend.close()
     backend.close()
+    with pytest.raises(BackendError, match=f"{name}: the model was closed"):
+        backend.run(tensor_of(artifact, crops[0]))
 
 
 @FLOAT

@@ -129,6 +129,25 @@ def test_int8_follows_torch(
     assert all(o.integer for o in weighted if not o.head)
 
 
+@pytest.mark.parametrize("case", ["center_hourglass_s", "efficient_hrnet_hm4"], indirect=True)
+def test_integer_outputs_have_a_scale_for_each_kind_of_channels(case: Case) -> None:
+    calibration = CalibrationSet("noise", case.crops)
+    options = Options(method="min_max", integer_io=True)
+    converted = tflite_int8.convert(case.model, case.info, calibration, options)
+    assert all(o.integer for o in tflite_file.operators(converted.model))
+    images = torch.from_numpy(to_tensor(case.crops, case.info.input_spec))
+    with torch.no_grad():
+        wanted = [part.numpy() for part in case.model.parts(images)]
+    for output, values in zip(converted.graph.outputs, wanted, strict=True):
+        assert (output.dtype, output.shape[3]) == ("int8", values.shape[1])
+        assert output.quantization is not None
+        # Zero always has a number of its own, so that a range reaches there.
+        reach = max(values.max(), 0) - min(values.min(), 0)
+        assert 255 * output.quantization.scale == pytest.approx(reach, rel=0.02)
+    for ours, theirs in zip(case.expected(), case.found(converted), strict=True):
+        assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.7
+
+
 def test_a_classifier_becomes_a_file_too(crops: Image) -> None:
     entry = get_model("efficientnet_bm4")
     info = CheckpointInfo(entry.name, "logits", (SIDE, SIDE), model_args={"classes": 10})

@@ -260,7 +260,16 @@ def names(folder: Path, start: str = "") -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name.startswith(start))
 
 
-def test_a_disk_that_is_full(fresh: Path, plant: Plant, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file_format", "said"),
+    [
+        ("onnx", "{out}: cannot be written: File too large"),
+        ("openvino", "OpenVINO IR: cannot be written to {temporary}, is it full?"),
+    ],
+)
+def test_a_disk_that_is_full(
+    fresh: Path, plant: Plant, tmp_path: Path, file_format: str, said: str
+) -> None:
     """A real write error: the process may write no file above a size below the model's."""
 
     def limit() -> None:
@@ -268,11 +277,13 @@ def test_a_disk_that_is_full(fresh: Path, plant: Plant, tmp_path: Path) -> None:
 
     folder = tmp_path / "folder"
     folder.mkdir()
-    arguments = ["--checkpoint", fresh, "--data", plant(dark), "--out", folder / "out"]
-    with start([*arguments, "--precision", "fp32"], tmp_path / "tmp", limit) as process:
+    out, temporary = folder / "out", tmp_path / "tmp"
+    arguments = ["--checkpoint", fresh, "--data", plant(dark), "--out", out]
+    arguments += ["--precision", "fp32", "--format", file_format]
+    with start(arguments, temporary, limit) as process:
         _, err = process.communicate()
     assert process.returncode == 1, err
-    assert f"{folder / 'out'}: cannot be written: File too large" in last_line(err, 1)
+    assert said.format(out=out, temporary=temporary) in last_line(err, 1)
     assert names(folder) == []
     assert names(tmp_path / "tmp", "edge_pose") == []
 

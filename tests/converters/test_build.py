@@ -17,6 +17,7 @@ from converters.data import ConversionData
 from converters.job import Job
 from converters.ladder import GateError
 from converters.settings import Settings
+from converters.steps import Steps
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend
 from edge_pose.errors import ArtifactError, EdgePoseError, UsageError
@@ -177,11 +178,17 @@ def test_unknown_precision_and_foreign_folder(
 
 def test_pictures_are_drawn_once_for_all_tries(checkpoint: Path, drawn: ConversionData) -> None:
     said: list[str] = []
-    job = Job(checkpoint, drawn, say=said.append)
+    counted: list[tuple[int, int]] = []
+    steps = Steps(said.append, tick=lambda *step: counted.append(step))
+    job = Job(checkpoint, drawn, steps=steps)
     assert job.calibration(16) is job.calibration(16)
     assert len(job.calibration(32).crops) == 32
     assert said == [f"drawing {n} calibration pictures from generated" for n in (16, 32)]
+    assert counted == [(done, n) for n in (16, 32) for done in range(n + 1)]
+    counted.clear()
     assert job.yardstick is job.yardstick
+    cut, seen = list(range(120)), list(range(121))
+    assert counted == [(done, 120) for done in cut + seen]
 
 
 def test_how_many_pictures_there_are(

@@ -12,7 +12,7 @@ import pytest
 
 from converters import cli, ladder
 from converters.commands.convert import Request
-from converters.gates import LIMIT_POINTS
+from converters.gates import LIMITS
 from edge_pose.artifact import load_artifact
 from edge_pose.engines.calibration_cache import parse_cache
 from training.checkpoint import CheckpointInfo, save_checkpoint
@@ -285,9 +285,14 @@ def test_a_calibration_cache_for_a_device(run: Run, checkpoint: Path, tmp_path: 
     scales = parse_cache(cache.read_text("ascii"), str(cache))
     assert {"image", "heatmaps"} <= scales.keys()
     assert out == f"{cache}: scales of {len(scales)} tensors\n"
-    code, _, err = run(*arguments, "--out", tmp_path / "nowhere" / "scales.cache")
+    code, _, err = run(*arguments, "--out", cache / "below")
     assert code == 1
-    assert "scales.cache: cannot be written: No such file or directory" in last_line(err)
+    assert "below: is a file or below one" in last_line(err)
+    assert "drawing" not in err, "known before the work"
+    code, _, err = run("calibration-cache", "default", "--generated", "--out", cache)
+    assert code == 2
+    assert "is onnx int8, a calibration cache is made of onnx fp32 or fp16" in last_line(err)
+    assert "drawing" not in err
 
 
 @pytest.mark.parametrize("missing", ["--checkpoint", "--out"])
@@ -309,9 +314,9 @@ def test_help_is_one_line_per_option_and_names_the_limits(
     for parameter in cli.command.params:
         (line,) = [x for x in described.splitlines() if x.strip().startswith(parameter.opts[0])]
         assert len(line.split("  ")[-1]) > 5, f"{parameter.name} says nothing"
-    limits = ", ".join(f"{name} {LIMIT_POINTS[name]:g}" for name in ("fp32", "fp16", "int8"))
+    limits = ", ".join(f"{name} {LIMITS[name].points:g}" for name in ("fp32", "fp16", "int8"))
     assert f"[default: {limits}]" in " ".join(out.split())
-    assert LIMIT_POINTS["dynamic_int8"] == LIMIT_POINTS["int8"]
+    assert LIMITS["dynamic_int8"] == LIMITS["int8"]
 
 
 def test_as_a_program(tmp_path: Path) -> None:

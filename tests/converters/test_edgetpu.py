@@ -103,7 +103,9 @@ def test_the_command_says_that_nothing_was_measured(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     digest = hashlib.sha256(artifact.model).hexdigest()
-    file = artifact.manifest.file.model_copy(update={"sha256": digest})
+    file = artifact.manifest.file.model_copy(
+        update={"sha256": digest, "size_bytes": len(artifact.model)}
+    )
     manifest = artifact.manifest.model_copy(update={"file": file})
     source, out = tmp_path / "source", tmp_path / "out"
     write_artifact(replace(artifact, folder=source, manifest=manifest))

@@ -112,6 +112,27 @@ def test_decoders_of_whole_pictures_stay_outside(name: str) -> None:
         export_graph(nn.Identity(), info, Fold(decoder=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("center_hourglass_s", [("center_logits", 1), ("offsets", 2), ("sizes", 2)]),
+        ("efficient_hrnet_hm4", [("heatmaps", 17), ("tags", 17), ("fine_heatmaps", 17)]),
+        ("tiny", [("heatmaps", 16)]),
+    ],
+)
+def test_kinds_of_channels_come_apart(name: str, expected: list[tuple[str, int]]) -> None:
+    info = CheckpointInfo(name, get_model(name).heatmap_kind, (64, 64))
+    model = info.build().eval()
+    apart, whole = export_graph(model, info, apart=True), export_graph(model, info)
+    assert [(output.name, output.shape[1]) for output in apart.outputs] == expected
+    assert {output.part_of for output in whole.outputs} == {""}
+    channels: dict[str, int] = {}
+    for output in apart.outputs:
+        map_name = output.part_of or output.name
+        channels[map_name] = channels.get(map_name, 0) + output.shape[1]
+    assert channels == {output.name: output.shape[1] for output in whole.outputs}
+
+
 def test_classifiers_have_no_artifact() -> None:
     info = CheckpointInfo("efficientnet_b0", "logits", (64, 64))
     with pytest.raises(UsageError, match="is a classifier, artifacts are of top_down"):

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from converters import folder as module
-from converters.folder import check_target, write_artifact
+from converters.folder import check_target, write_artifact, write_file
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.errors import ArtifactError
+from edge_pose.errors import ArtifactError, EdgePoseError
 from edge_pose.manifest import WeightsFile
 
 Leftovers = Callable[[], list[str]]
@@ -50,6 +50,35 @@ def test_a_file_of_weights_is_written_too(artifact: Artifact) -> None:
 def test_parents_are_made(artifact: Artifact, tmp_path: Path) -> None:
     write_artifact(replace(artifact, folder=tmp_path / "a" / "b"))
     assert load_artifact(tmp_path / "a" / "b").model == artifact.model
+
+
+def test_parents_go_where_nothing_could_be_written(
+    artifact: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftovers: Leftovers
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "write_manifest", fail)
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        write_artifact(replace(artifact, folder=tmp_path / "a" / "b" / "c"))
+    assert leftovers() == []
+    (tmp_path / "a").mkdir()
+    with pytest.raises(ArtifactError, match="No space left on device"):
+        write_artifact(replace(artifact, folder=tmp_path / "a" / "b" / "c"))
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"], "what was there stays"
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, leftovers: Leftovers) -> None:
+    file = tmp_path / "scales.cache"
+    write_file(file, b"old")
+    write_file(file, b"new")
+    assert (file.read_bytes(), leftovers()) == (b"new", ["scales.cache"])
+    with pytest.raises(EdgePoseError, match="below: cannot be written: "):
+        write_file(file / "below", b"x")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(EdgePoseError, match="folder: cannot be written: Is a directory"):
+        write_file(tmp_path / "folder", b"x")
+    assert leftovers() == ["folder", "scales.cache"]
 
 
 def test_an_artifact_is_replaced(artifact: Artifact, leftovers: Leftovers) -> None:

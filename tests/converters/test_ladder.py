@@ -17,8 +17,9 @@ from converters import CONVERTERS, Entry, ladder
 from converters.base import Options
 from converters.gates import Limits
 from converters.job import Job
-from converters.ladder import GateError, Rung, Trial, climb, convert_and_measure
+from converters.ladder import GateError, Rung, Trial, best_try, climb
 from converters.settings import Settings
+from converters.steps import LOGGED, Steps, Tick
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.errors import EdgePoseError, UsageError
 from edge_pose.manifest import Calibration, Gate
@@ -55,12 +56,9 @@ class ScriptedJob:
     n_calibration: int = 1000
     tried: list[Rung] = field(default_factory=list)
     limits: list[Limits] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    steps: Steps = LOGGED
     model: object = None
     info: Any = field(default_factory=lambda: SimpleNamespace(model="tiny"))
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
 
     def calibration(self, n_images: int) -> int:
         return n_images
@@ -96,7 +94,9 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """Register a converter with three methods; list what its ranking was asked with."""
     asked: list[tuple[int, str]] = []
 
-    def rank_layers(model: object, info: object, n: int, options: Options) -> tuple[str, ...]:
+    def rank_layers(
+        model: object, info: object, n: int, options: Options, tick: Tick
+    ) -> tuple[str, ...]:
         asked.append((n, options.method))
         return LAYERS
 
@@ -284,13 +284,18 @@ def test_limits_of_the_caller(job: MakeJob) -> None:
     assert scripted.limits == [Limits(0.7, 2.5)]
 
 
-def test_one_try_for_a_table(job: MakeJob) -> None:
-    scripted = job(lambda _: gate(5.0))
-    artifact = convert_and_measure(cast("Job", scripted), INT8)
+@pytest.mark.parametrize(("ladder", "tries"), [(False, 1), (True, 9)])
+def test_tries_for_a_table(job: MakeJob, ladder: bool, tries: int) -> None:
+    """What fails is returned, and of its own precision: the other one has a row of its own."""
+    scripted = job(lambda rung: gate(2.0 if rung.method == "c" else 5.0))
+    artifact = best_try(cast("Job", scripted), replace(INT8, ladder=ladder, fall_back=False))
     assert artifact.manifest.gate is not None
     assert not artifact.manifest.gate.passed
+    assert [row.precision for row in artifact.manifest.attempts] == ["int8"] * tries
+    assert artifact.manifest.calibration is not None
+    assert artifact.manifest.calibration.method == ("c" if ladder else "a")
     with pytest.raises(UsageError, match="converter 'onnx int4': unknown"):
-        convert_and_measure(cast("Job", scripted), Settings("int4"))
+        best_try(cast("Job", scripted), Settings("int4"))
 
 
 @pytest.mark.parametrize(
@@ -301,7 +306,10 @@ def test_one_try_for_a_table(job: MakeJob) -> None:
         (gate(0.0, drift_px=9.0), 1.5),
         (gate(0.0, agreement=0.25), 3.0),
         (gate(0.0).model_copy(update={"limit_points": 0.0}), 0.2),
-        (gate(0.0).model_copy(update={"map_correlation": 0.3}), 3.5),
+        (gate(0.0).model_copy(update={"map_correlation": 0.3, "min_correlation": 0.8}), 3.5),
+        (gate(0.0).model_copy(update={"map_offset": 0.6, "max_offset": 0.2}), 3.0),
+        (gate(0.0).model_copy(update={"lost_people": 0.1, "limit_people": 0.05}), 2.0),
+        (gate(0.0).model_copy(update={"invented_people": 0.2, "limit_people": 0.05}), 4.0),
         (gate(0.0).model_copy(update={"map_gain": 0.25, "max_gain": 2.0}), 2.0),
         (gate(0.0).model_copy(update={"score_drift_p95": 0.6, "limit_score_drift": 0.2}), 3.0),
         (gate(0.0).model_copy(update={"same_side": 0.7, "min_same_side": 0.85}), 2.0),

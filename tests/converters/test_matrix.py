@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import json
 import os
 import shutil
@@ -10,50 +9,38 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from rich.console import Console
 
 from converters.cli import command
 from converters.data import ConversionData
 from converters.job import Job
 from converters.matrix import Cell, build_matrix
-from converters.matrix_report import as_json, headings, html_page, rows, terminal_table
+from converters.matrix_report import as_json, headings, html_page, notes, rows, terminal_table
 from converters.settings import Settings
-from converters.terminal import progress
+from converters.steps import Steps
 from edge_pose.artifact import load_artifact
-from edge_pose.errors import ArtifactError
+from edge_pose.errors import ArtifactError, EdgePoseError, UsageError
 
 KEYS = (("onnx", "fp32"), ("onnx", "fp16"), ("onnx", "int8"), ("openvino", "fp32"))
 
 
 @pytest.fixture(scope="module")
 def cells(checkpoint: Path, drawn: ConversionData) -> list[Cell]:
-    job = Job(checkpoint, drawn)
-    # Nothing passes at no drift at all but the exact formats.
-    settings = Settings(n_images=32, limit_drift_px=0.0)
-    ticks: list[tuple[int, int]] = []
-    made = build_matrix(
-        job, settings, keys=KEYS, threads=(1, 2), rounds=3, tick=lambda *step: ticks.append(step)
+    said: list[str] = []
+    pieces: list[tuple[int, int]] = []
+    counted: list[tuple[int, int]] = []
+    steps = Steps(
+        said.append,
+        tick=lambda *step: counted.append(step),
+        overall=lambda *step: pieces.append(step),
     )
-    assert ticks == [(done, len(KEYS)) for done in range(len(KEYS) + 1)]
+    job = Job(checkpoint, drawn, steps=steps)
+    # Nothing passes at no drift at all but the exact formats.
+    settings = Settings(n_images=32, limit_drift_px=0.0, ladder=False)
+    made = build_matrix(job, settings, keys=KEYS, threads=(1, 2), rounds=3)
+    assert pieces == [(done, len(KEYS)) for done in range(len(KEYS) + 1)]
+    assert said[-1] == "timing 4 artifacts in turns"
+    assert counted[-6:] == [(done, 6) for done in range(6)], "rounds, those to warm up among them"
     return made
-
-
-def test_a_terminal_shows_a_bar_and_a_file_a_line_per_step(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    terminal, file = io.StringIO(), io.StringIO()
-    with progress(Console(file=terminal, force_terminal=True, width=100)) as steps:
-        steps("converting x")
-        steps.tick(3, 4)
-        shown = terminal.getvalue()
-        steps.tick(4, 4)
-    assert "converting x" in shown
-    assert "3 of 4" in shown
-    assert "━━━━" in shown
-    with caplog.at_level("INFO"), progress(Console(file=file)) as steps:
-        steps("converting x")
-        steps.tick(3, 4)
-    assert (caplog.messages, file.getvalue()) == (["converting x"], "")
 
 
 def test_every_cell_is_converted_gated_and_timed(cells: list[Cell]) -> None:
@@ -83,6 +70,28 @@ def test_what_cannot_be_converted_is_a_row_with_the_error() -> None:
     }
     assert "no calibration pictures" in html_page("x", [cell])
     assert len(rows([cell])[0]) == len(headings([cell]))
+
+
+def test_the_ladder_is_climbed_and_each_try_is_told(
+    checkpoint: Path, drawn: ConversionData
+) -> None:
+    job = Job(checkpoint, drawn)
+    settings = Settings(n_images=32, limit_drift_px=0.0)
+    made = build_matrix(job, settings, keys=KEYS[1:3], threads=())
+    exact, int8 = made
+    assert (len(exact.attempts), exact.latency) == (1, {})
+    assert {row.method for row in int8.attempts} > {"MinMax", "Percentile"}
+    assert any(row.float_layers for row in int8.attempts)
+    assert {row.precision for row in int8.attempts} == {"int8"}, "fp16 has a row of its own"
+    assert int8.artifact is not None
+    assert int8.artifact.manifest.file.precision == "int8"
+    assert len(int8.to_json()["attempts"]) == len(int8.attempts)
+    column = headings(made).index("tries")
+    assert [row[column] for row in rows(made)] == ["1", str(len(int8.attempts))]
+    (note,) = notes(made)
+    assert note.startswith("onnx int8: MinMax, 32 images: ")
+    assert note.count("failed") == len(int8.attempts)
+    assert note in html_page("tiny", made)
 
 
 def test_table_and_json_say_the_same(cells: list[Cell]) -> None:
@@ -178,8 +187,17 @@ def test_command_prints_the_table_before_it_writes(
     assert [row["passed"] for row in json.loads(result.stdout)["rows"]] == [True]
 
 
+def test_command_where_nothing_could_be_converted(checkpoint: Path) -> None:
+    arguments = ["matrix", "--checkpoint", str(checkpoint), "--format", "onnx"]
+    result = CliRunner().invoke(command, [*arguments, "--precision", "int8", "--json"])
+    assert isinstance(result.exception, EdgePoseError)
+    assert str(result.exception) == "matrix: nothing could be converted, the table says why"
+    (row,) = json.loads(result.stdout)["rows"]
+    assert row["verdict"].startswith("error: calibration: no training pictures")
+
+
 def test_command_without_any_cell_is_wrong_usage(checkpoint: Path) -> None:
     arguments = ["matrix", "--checkpoint", str(checkpoint), "--format", "onnx"]
     result = CliRunner().invoke(command, [*arguments, "--precision", "dynamic_int8"])
-    assert result.exit_code == 2
-    assert "no converter makes onnx dynamic_int8" in result.output
+    assert isinstance(result.exception, UsageError)
+    assert str(result.exception) == "no converter makes onnx dynamic_int8"

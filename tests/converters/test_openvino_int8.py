@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import openvino
@@ -197,3 +198,25 @@ def test_what_nncf_refuses_is_one_line(
         openvino_int8.convert(
             *load_checkpoint(checkpoint), CalibrationSet("drawn", crops), Options()
         )
+
+
+def test_where_values_have_no_histogram_the_next_method_finds_ranges(
+    checkpoint: Path, crops: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import nncf
+
+    real = nncf.quantize
+
+    def no_histogram(*args: object, **options: Any) -> object:
+        if "histogram" in str(options["advanced_parameters"]).lower():
+            np.histogram([1.0, np.nextafter(1.0, 2)], 2048)  # NNCF's do this to hourglass_dice
+        return real(*args, **options)
+
+    monkeypatch.setattr(nncf, "quantize", no_histogram)
+    model, info = load_checkpoint(checkpoint)
+    calibration = CalibrationSet("drawn", crops)
+    found = openvino_int8.convert(model, info, calibration, Options())
+    assert found.method == openvino_int8.METHODS[1]
+    with pytest.raises(EdgePoseError, match="OpenVINO to int8: cannot find ranges: Too many bins"):
+        openvino_int8.convert(model, info, calibration, Options(method="histogram"))
+    assert openvino_int8.rank_layers(model, info, calibration, Options())

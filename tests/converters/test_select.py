@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -16,6 +19,8 @@ from edge_pose.artifact import load_artifact
 from edge_pose.errors import BackendError, EdgePoseError, PowerError
 from edge_pose.power.base import PowerMeter, PowerSource
 from edge_pose.profile import load_profile
+from edge_pose.signature import judge_signature, sign_artifact
+from edge_pose.signing_keys import make_keys
 
 
 class TenWatts(PowerMeter):
@@ -50,7 +55,9 @@ def folder_of(tiny_artifact: Path, tmp_path: Path):
 
 
 def run(folders: list[Path], demands: Demands):
-    candidates = [Candidate(load_artifact(folder), "onnxruntime") for folder in folders]
+    candidates = [
+        Candidate(load_artifact(folder), folder.name, "onnxruntime") for folder in folders
+    ]
     return select(candidates, demands, TenWatts(), burst_s=0.05, bursts=2)
 
 
@@ -74,14 +81,14 @@ def test_limits_reject_and_each_is_named() -> None:
     assert Demands().missed(result) == ""
     assert Demands(60.0, 12.5, 7.25).missed(result) == ""
     assert Demands(70.0, 10.0, 5.0).missed(result) == (
-        "accuracy 60.0 is below 70, p95 12.5 ms is above 10, 7.2 W are above 5"
+        "accuracy 60.0 is below 70, p95 12.5 ms is above 10, 7.2 W (measured) are above 5"
     )
 
 
 def test_nothing_is_chosen_where_nothing_keeps_the_limits(folder_of) -> None:
     selection = run([folder_of("a")], Demands(max_watts=9.0))
     assert selection.chosen is None
-    assert selection.results[0].rejected == "10.0 W are above 9"
+    assert selection.results[0].rejected == "10.0 W (measured) are above 9"
 
 
 def test_accuracies_of_different_things_are_not_compared(folder_of) -> None:
@@ -96,7 +103,9 @@ def test_accuracies_of_different_things_are_not_compared(folder_of) -> None:
 
 def test_a_runtime_that_cannot_read_it_is_refused_with_the_reason(tiny_artifact: Path) -> None:
     artifact = load_artifact(tiny_artifact)
-    selection = select([Candidate(artifact, "tflite")], Demands(), TenWatts(), burst_s=0.05)
+    selection = select(
+        [Candidate(artifact, "blobs_fp32", "tflite")], Demands(), TenWatts(), burst_s=0.05
+    )
     assert selection.chosen is None
     ((name, reason),) = selection.refused
     assert name == "blobs_fp32 on tflite"
@@ -169,6 +178,23 @@ def test_command_measures_every_runtime_and_copies_the_best(folder_of, tmp_path:
     assert {row["power"] for row in values["results"]} == {"estimated"}
     assert load_artifact(out).manifest.name == "a"
     assert values["refused"] == []
+    assert values["chosen"]["backend"] in values["chosen"]["name"]
+
+
+def test_command_keeps_the_signature_and_names_who_is_left_out(folder_of, tmp_path: Path) -> None:
+    out, key = tmp_path / "chosen", tmp_path / "key.pem"
+    signed, altered = folder_of("signed"), folder_of("altered")
+    _, public = make_keys(key)
+    sign_artifact(signed, key)
+    (altered / "model.onnx").write_bytes(b"another network")
+    arguments = ["select", str(signed), str(altered), "--profile", "generic_x86_64"]
+    arguments += ["--seconds", "0.3", "--power", "estimate", "--out", str(out)]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "the file was damaged or changed" in " ".join(result.output.split())
+    for name in ("manifest.json", "manifest.json.sig", "model.onnx"):
+        assert (out / name).read_bytes() == (signed / name).read_bytes()
+    assert judge_signature(out, (out / "manifest.json").read_bytes(), [public]).state == "trusted"
 
 
 def test_a_profile_of_another_machine_is_told(folder_of) -> None:
@@ -200,6 +226,62 @@ def test_which_profiles_fit_a_machine(tmp_path: Path) -> None:
     assert fits_here(mine, tmp_path, "arm64"), "only its processor is known"
     assert not fits_here(mine, tmp_path, "AMD64")
     assert not fits_here(load_profile("coral_edge_tpu"), tmp_path, "riscv64")
+
+
+def lack_an_operator(graph: onnx.GraphProto) -> None:
+    graph.node[0].op_type = "Frobnicate"
+
+
+def point_outside(graph: onnx.GraphProto) -> None:
+    tensor = graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../secret")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lack_an_operator, "lacks the operator Frobnicate"),
+        (point_outside, "tensor 'weights' lies in another file, '../../secret'"),
+    ],
+)
+def test_what_runtimes_refuse_is_a_row_and_the_others_are_measured(
+    folder_of, damage: Callable[[onnx.GraphProto], None], message: str
+) -> None:
+    sound, bad = folder_of("sound"), folder_of("bad")
+    model = onnx.load(bad / "model.onnx")
+    damage(model.graph)
+    content = model.SerializeToString()
+    (bad / "model.onnx").write_bytes(content)
+    values = json.loads((bad / "manifest.json").read_text("utf-8"))
+    values["file"] |= {
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size_bytes": len(content),
+    }
+    (bad / "manifest.json").write_text(json.dumps(values), "utf-8")
+    arguments = ["select", str(sound), str(bad), "--profile", "generic_x86_64", "--json"]
+    result = CliRunner().invoke(
+        command, [*arguments, "--seconds", "0.3", "--power", "estimate"], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    values = json.loads(result.stdout.splitlines()[-1])
+    assert values["chosen"]["name"].startswith("sound on ")
+    names = {row["candidate"]: row["reason"] for row in values["refused"]}
+    assert names.keys() == {"bad on onnxruntime", "bad on openvino"}
+    for reason in names.values():
+        assert message in reason
+        assert "\n" not in reason
+
+
+def test_estimated_watts_are_called_so(folder_of) -> None:
+    arguments = ["select", str(folder_of("a")), "--profile", "generic_x86_64", "--seconds", "0.3"]
+    arguments += ["--power", "estimate", "--max-watts", "0.1", "--json"]
+    result = CliRunner().invoke(command, arguments)
+    values = json.loads(result.stdout.splitlines()[-1])
+    assert values["chosen"] is None
+    for row in values["results"]:
+        assert row["rejected"] == f"{row['watts']:.1f} W (estimated) are above 0.1"
 
 
 def test_command_that_finds_nothing_says_so_and_writes_nothing(folder_of, tmp_path: Path) -> None:

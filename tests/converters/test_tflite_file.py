@@ -100,3 +100,16 @@ def test_the_files_order_of_outputs_does_not_matter(
             found = backend.run(image)
         for ours, theirs in zip(expected, found, strict=True):
             np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-5)
+
+
+def test_parts_come_as_one_map(file: bytes, manifest: Manifest, pyramid: Pyramid) -> None:
+    small, *parts = manifest.outputs
+    outputs = (small, *(part.model_copy(update={"part_of": "both"}) for part in parts))
+    artifact = Artifact(Path("pyramid"), manifest.model_copy(update={"outputs": outputs}), file)
+    image = np.random.default_rng(2).standard_normal((1, 64, 64, 3)).astype(np.float32)
+    with torch.no_grad():
+        wanted = pyramid(torch.from_numpy(image).permute(0, 3, 1, 2))
+    with closing(open_backend(artifact, threads=1)) as backend:
+        found = backend.run(image)
+    for ours, theirs in zip((wanted[0], torch.cat(wanted[1:], dim=1)), found, strict=True):
+        np.testing.assert_allclose(theirs, ours.numpy(), atol=1e-5)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edge_pose.preprocess import InputSpec
 from edge_pose.skeleton import keypoint_format
-from training.registry import ModelEntry, get_model, model_names
+from training.registry import InParts, ModelEntry, get_model, model_names
 
 SIDE = 64  # px; the least that the deepest hourglass takes
 STEPS = 80
@@ -77,6 +77,22 @@ def test_forward_gives_what_the_task_says(entry: ModelEntry, model: nn.Module, b
     for output in outputs:
         assert output.dtype == torch.float32
         assert torch.isfinite(output).all()
+
+
+def test_channels_of_several_kinds_come_apart_too(entry: ModelEntry, model: nn.Module) -> None:
+    channels = {"bottom_up": [17, 17, 17], "detector": [1, 2, 2]}.get(entry.task)
+    assert isinstance(model, InParts) == (channels is not None)
+    if isinstance(model, InParts):
+        x = images(entry, 2)
+        with torch.no_grad():
+            parts = model.parts(x)
+        assert [part.shape[1] for part in parts] == channels
+        expected, found = (
+            torch.cat([maps.flatten(1) for maps in outputs], dim=1)
+            for outputs in (predict(model, x), parts)
+        )
+        tolerance = 1e-5 * float(expected.abs().max())
+        torch.testing.assert_close(found, expected, rtol=0, atol=tolerance)
 
 
 def test_images_of_a_batch_do_not_mix(entry: ModelEntry, model: nn.Module) -> None:

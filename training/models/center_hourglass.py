@@ -23,6 +23,7 @@ from training.models.efficientnet_lite import (
     batch_norm,
     load_imagenet,
 )
+from training.models.halves import halves
 from training.models.hourglass_lite import MEAN, STD
 from training.registry import register_model
 
@@ -99,13 +100,25 @@ class CenterHourglass(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(N, 3, H, W) -> [(N, 5, H/4, W/4)], see training.registry; sides: multiples of 32."""
+        features = self._features(x)
+        box = self.box(features)
+        return [torch.cat([self.center(features), box[:, :2], box[:, 2:] * SIZE_UNIT], dim=1)]
+
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """Return the same as logits, offsets and sizes, see training.registry.InParts."""
+        features = self._features(x)
+        last: nn.Conv2d = self.box[-1]  # type: ignore[assignment]
+        offsets, sizes = halves(last, self.box[:-1](features))
+        return [self.center(features), offsets, sizes * SIZE_UNIT]
+
+    def _features(self, x: Tensor) -> Tensor:
+        """(N, 3, H, W) -> what the heads see, (N, C, H/4, W/4)."""
         features = self.down(x)
         y: Tensor = self.lateral[3](self.neck(features[2]))
         for i in (2, 1, 0):
             skip = self.lateral[i](features[i])
             y = self.up[i](skip + F.interpolate(y, scale_factor=2.0, mode="nearest"))
-        box = self.box(y)
-        return [torch.cat([self.center(y), box[:, :2], box[:, 2:] * SIZE_UNIT], dim=1)]
+        return y
 
 
 def _head(channels: int, outputs: int) -> nn.Sequential:

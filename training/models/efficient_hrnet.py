@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from edge_pose.lookup import lookup
 from edge_pose.skeleton import keypoint_format
 from training.models.efficientnet import IMAGENET_MEAN, IMAGENET_STD, PAPER
+from training.models.halves import halves
 from training.models.high_resolution import BasicBlock, HighResolutionModule
 from training.models.mbconv import EfficientNetFeatures, init_weights
 from training.registry import Builder, register_model
@@ -121,13 +122,27 @@ class EfficientHRNet(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """Return heatmaps with tags at a quarter and heatmaps at half of the input's size."""
+        features = self._features(x)
+        quarter = self.head(features)
+        return [quarter, self._refined(features, quarter)]
+
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """Return the same, tags apart from their heatmaps, see training.registry.InParts."""
+        features = self._features(x)
+        heatmaps, tags = halves(self.head, features)
+        return [heatmaps, tags, self._refined(features, torch.cat([heatmaps, tags], dim=1))]
+
+    def _features(self, x: Tensor) -> Tensor:
+        """Return what the prediction at a quarter of the input's size is made of."""
         taps = self.backbone(x)
-        features = taps[:1]
+        features: list[Tensor] = taps[:1]
         for stage, tap in zip(self.stages, taps[1:], strict=True):
             features = stage([*features, tap])
-        quarter = self.head(features[0])
-        refined = self.deconv(torch.cat([features[0], quarter], dim=1))
-        return [quarter, self.refined_head(refined)]
+        return features[0]
+
+    def _refined(self, features: Tensor, quarter: Tensor) -> Tensor:
+        refined: Tensor = self.refined_head(self.deconv(torch.cat([features, quarter], dim=1)))
+        return refined
 
 
 def _prediction(c_in: int, maps: int) -> nn.Conv2d:

@@ -39,6 +39,7 @@ td.text {{ text-align: left; }}
 </tbody>
 </table>
 </div>
+{notes}
 </body>
 </html>
 """
@@ -50,6 +51,7 @@ def page(
     figure: Any,  # noqa: ANN401 - matplotlib has no types
     head: Sequence[str],
     rows: Sequence[Sequence[object]],
+    notes: Sequence[str] = (),
 ) -> str:
     """Return a page with everything it needs inside.
 
@@ -59,6 +61,7 @@ def page(
         figure: a matplotlib figure.
         head: names of the columns.
         rows: of the table; numbers to the right, words to the left.
+        notes: lines below the table, plain text.
     """
     lines = ("".join(_cell(value) for value in row) for row in rows)
     return PAGE.format(
@@ -67,6 +70,7 @@ def page(
         figure=svg(figure),
         head="".join(f"<th>{html.escape(name)}</th>" for name in head),
         rows="\n".join(f"<tr>{line}</tr>" for line in lines),
+        notes="\n".join(f"<p>{html.escape(note)}</p>" for note in notes),
     )
 
 
