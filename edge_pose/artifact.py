@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ from pydantic import ValidationError
 from edge_pose.config import first_error
 from edge_pose.errors import ArtifactError
 from edge_pose.lookup import suggestion
-from edge_pose.manifest import READABLE, SCHEMA, Manifest
+from edge_pose.manifest import READABLE, SCHEMA, Manifest, ModelFile, WeightsFile
+from edge_pose.strict_json import check_texts, parse_json
 
 MANIFEST = "manifest.json"
 MANIFEST_LIMIT_BYTES = 1 << 20
@@ -70,8 +72,8 @@ def load_artifact(
         require_signature(folder, data, read_public_keys(trusted_keys))
     manifest = parse_manifest(data, folder / MANIFEST)
     file = manifest.file
-    content = _read(folder / file.name, file.sha256)
-    weights = _read(folder / file.weights.name, file.weights.sha256) if file.weights else None
+    content = _read(folder, file)
+    weights = _read(folder, file.weights) if file.weights else None
     if not trust_ungated:
         check_gate(manifest, folder)
     return Artifact(folder, manifest, content, weights)
@@ -88,14 +90,32 @@ def check_gate(manifest: Manifest, where: object) -> None:
         raise ArtifactError(f"{where}: {why}, convert it again or pass --trust-ungated")
 
 
-def _read(file: Path, sha256: str) -> bytes:
-    """Return the content of a file with this hash."""
+def _read(folder: Path, declared: ModelFile | WeightsFile) -> bytes:
+    """Return the content of a file that is what the manifest says."""
+    file = folder / declared.name
     try:
+        found = file.stat()
+        if not stat.S_ISREG(found.st_mode):  # a pipe would never end
+            raise ArtifactError(f"{file}: is no plain file")
+        check_size(found.st_size, declared.size_bytes, file)
         data = file.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
-    check_hash(hashlib.sha256(data).hexdigest(), sha256, file)
+    check_hash(hashlib.sha256(data).hexdigest(), declared.sha256, file)
     return data
+
+
+def check_size(found: int, size_bytes: int, where: object) -> None:
+    """Compare the size of a file with the manifest's.
+
+    Raises:
+        ArtifactError: they differ.
+    """
+    if found != size_bytes:
+        raise ArtifactError(
+            f"{where}: {found} bytes, the manifest says {size_bytes}: the file was damaged or"
+            " changed, export it again"
+        )
 
 
 def check_hash(found: str, sha256: str, where: object) -> None:
@@ -166,8 +186,8 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
         ArtifactError: not JSON, of an unknown schema or incomplete.
     """
     try:
-        values = json.loads(data.decode("utf-8"), parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:  # the latter: [[[[… by the thousands
+        values = parse_json(data)
+    except ValueError as error:
         raise ArtifactError(f"{where}: not valid JSON: {error}") from None
     found = values.get("schema") if isinstance(values, dict) else None
     if found not in READABLE:
@@ -176,23 +196,21 @@ def parse_manifest(data: bytes, where: object) -> Manifest:
             " export the model again or update edge_pose"
         )
     try:
-        return Manifest.model_validate(values)
+        return Manifest.model_validate_json(data, strict=True)  # "192" is no 192, "yes" no true
     except ValidationError as error:
         raise ArtifactError(f"{where}: {first_error(error)}") from None
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no number of JSON")
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write `folder/manifest.json`, sorted and indented, the same bytes for the same content.
 
     Raises:
-        ArtifactError: a figure is not finite: JSON has no such numbers.
+        ArtifactError: a figure is not finite, which JSON has no numbers for, or a text holds
+            control characters.
     """
     values = manifest.model_dump(mode="json", by_alias=True)
     try:
+        check_texts(values)
         text = json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise ArtifactError(f"{folder / MANIFEST}: cannot be written: {error}") from None

@@ -107,7 +107,7 @@ def verify_command(artifact: str, keys: tuple[Path, ...], as_json: bool) -> int:
     from dataclasses import asdict
 
     from edge_pose.model_checks import check_artifact
-    from edge_pose.model_view import printable, to_json
+    from edge_pose.model_view import to_json
 
     with _folder_of(artifact) as folder:
         checks = check_artifact(folder, _keys(keys))
@@ -118,7 +118,7 @@ def verify_command(artifact: str, keys: tuple[Path, ...], as_json: bool) -> int:
         return int(failed)
     words = {True: "ok", False: "FAILED", None: "-"}
     for check in checks:
-        click.echo(f"{words[check.passed]:<7}{printable(f'{check.name}: {check.text}')}")
+        click.echo(f"{words[check.passed]:<7}{check.name}: {check.text}")
     return int(failed)
 
 

@@ -113,7 +113,9 @@ class RunConfig(Section):
     camera: str = Field("camera0", pattern=NAME_PATTERN, description="name used in topics")
     source: str = Field("0", description="camera index, video file, folder, glob or 'synthetic'")
     model: str = Field(
-        "default", description="name of a shipped or pulled artifact, or an artifact folder"
+        "default",
+        description="name of a shipped or pulled artifact, or an artifact folder; default: in ONNX"
+        " or TFLite as the runtime reads it",
     )
     detector: str | None = Field(
         None, description="person detector: name of an artifact, or its folder"

@@ -89,7 +89,7 @@ def _request(url: str, shown: str) -> urllib.request.Request:
     try:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ArtifactError(f"{shown}: not an http:// or https:// address")
+            raise ArtifactError(f"{shown}: neither a path nor an http:// or https:// address")
         _ = parts.port
         bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="").geturl()
         request = urllib.request.Request(bare)  # noqa: S310 - the scheme was checked

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import open_backend
+from edge_pose.backends import default_model, open_backend
 from edge_pose.backends.base import CPU, Backend
 from edge_pose.backends.cache import cache_root
 from edge_pose.config import ACQUIRE_SCORE, CROP_PADDING, MIN_KEYPOINT_SCORE
@@ -38,10 +38,15 @@ DETECTED_PADDING = 1.25  # crop side over the longer side of a detector's box, a
 
 
 class Stopwatch:
-    """Adds up seconds per stage."""
+    """Adds up seconds per stage.
 
-    def __init__(self) -> None:
+    Args:
+        before_network: called whenever a network is about to run.
+    """
+
+    def __init__(self, before_network: Callable[[], None] = lambda: None) -> None:
         self.stage_s: dict[str, float] = {}
+        self.before_network = before_network
 
     def time(self, stage: str) -> _Timed:
         """Return a context manager that adds the time of its block to a stage."""
@@ -173,6 +178,7 @@ class Estimator:
         with watch.time("preprocess"):
             matrix = region_affine(region, self.input_size)
             tensor = to_tensor(crop(image, matrix, self.input_size)[None], self._spec)
+        watch.before_network()
         with watch.time("infer"):
             output = self.backend.run(tensor)[0]
         with watch.time("decode"):
@@ -246,8 +252,10 @@ def load(
     """Load an artifact into a runtime: an Estimator, of bottom-up models a BottomUpEstimator.
 
     Args:
-        model: name of a shipped artifact, an artifact folder, or what `load_artifact` returned.
-        backend: runtime; the one that the artifact was made for by default.
+        model: name of a shipped artifact, an artifact folder, or what `load_artifact` returned. The
+            default is there in ONNX and TFLite: the backend decides.
+        backend: runtime; by default the one that the artifact was made for, or another one that
+            reads it where that is not installed.
         device: what to run on, in the runtime's words: "CPU" everywhere, "CUDA" or "TENSORRT" with
             onnxruntime, "GPU", "NPU" or "AUTO:NPU,CPU" with openvino, "EDGETPU" with tflite.
         threads: inference threads; 0 leaves one core to capture.
@@ -266,6 +274,8 @@ def load(
         UsageError: the runtime or its device is unknown, the model finds no keypoints, or it takes
             no detector.
     """
+    if model == "default":
+        model = default_model(backend)
     if not isinstance(model, Artifact):
         model = load_artifact(model, trust_ungated=trust_ungated, trusted_keys=trusted_keys)
     artifact, root = model, cache_root(cache)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import logging
+import platform
 import time
 from dataclasses import dataclass
 from functools import partial
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import READS
+from edge_pose.backends import READS, default_model
 from edge_pose.backends.base import Runtime
 from edge_pose.backends.choice import choose
 from edge_pose.config import RunConfig
+from edge_pose.detect import GENERIC
 from edge_pose.detector import PersonDetector
 from edge_pose.estimator import Estimator, check_task, load, load_detector
+from edge_pose.manifest import Manifest
 from edge_pose.profile import DeviceProfile, load_profile
 
 logger = logging.getLogger(__name__)
@@ -58,7 +61,10 @@ def load_model(config: RunConfig, profile: DeviceProfile | None = None) -> Loade
     """
     start = time.perf_counter()
     profile = profile or load_profile(config.profile)
-    artifact = _trusted(config.model, config)
+    model = config.model
+    if model == "default":
+        model = default_model(config.backend or profile.runtime.backend)
+    artifact = _trusted(model, config)
     choice = choose(
         artifact.manifest,
         profile,
@@ -85,10 +91,17 @@ def load_model(config: RunConfig, profile: DeviceProfile | None = None) -> Loade
     runtime = Runtime(backend.name, backend.version, backend.device, choice.threads)
     load_s = time.perf_counter() - start
     logger.info("%s: loaded in %.3f s", runtime, load_s)
-    gated_with = artifact.manifest.file.backend
-    if artifact.manifest.gate is not None and gated_with != runtime.backend:
-        logger.info("%s: its gate was measured with %s", artifact.manifest.name, gated_with)
+    _note_differences(artifact.manifest, runtime)
     return LoadedModel(estimator, runtime, load_s)
+
+
+def _note_differences(manifest: Manifest, runtime: Runtime) -> None:
+    """Tell where the artifact was made for another runtime or processor: it runs all the same."""
+    file, here = manifest.file, platform.machine()
+    if manifest.gate is not None and file.backend != runtime.backend:
+        logger.info("%s: its gate was measured with %s", manifest.name, file.backend)
+    if file.arch and GENERIC.get(file.arch) != GENERIC.get(here.lower()):
+        logger.info("%s: its integers suit %s, this is %s", manifest.name, file.arch, here)
 
 
 def _trusted(model: str, config: RunConfig) -> Artifact:

@@ -5,7 +5,8 @@ Everything that a device has to know about a model file is written here; nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,11 +20,12 @@ READABLE = ("edge_pose.artifact/1", SCHEMA)
 
 SHA256 = r"^[0-9a-f]{64}$"
 FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
-Triple = tuple[float, float, float]
 MAX_SIDE = 1 << 14
 """Longest side of a tensor: more than any network of ours, and no gigabytes for a few digits."""
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-Spread = Annotated[float, Field(gt=0)]
+# What float32 computes with: no overflow, and no division by what is as good as nothing.
+Mean = Annotated[float, Field(ge=-1e6, le=1e6)]
+Spread = Annotated[float, Field(ge=1e-6, le=1e6)]
 Format = Literal["onnx", "openvino", "tflite"]
 Precision = Literal["fp32", "fp16", "dynamic_int8", "int8"]
 Task = Literal["top_down", "bottom_up", "detector"]
@@ -77,7 +79,9 @@ class InputTensor(_Table):
     layout: Literal["nchw", "nhwc"]
     dtype: Literal["float32", "uint8", "int8"]
     color: Literal["rgb", "bgr"]
-    mean: Triple = Field(description="per channel in the colour order, 0..255 scale")
+    mean: tuple[Mean, Mean, Mean] = Field(
+        description="per channel in the colour order, 0..255 scale"
+    )
     std: tuple[Spread, Spread, Spread]
     quantization: Quantization | None = None
 
@@ -99,6 +103,9 @@ class OutputTensor(_Table):
     shape: tuple[Side, ...]
     dtype: Literal["float32", "uint8", "int8"]
     quantization: Quantization | None = None
+    part_of: str = Field(
+        "", description="map whose channels this and the outputs beside it hold; empty: a whole one"
+    )
 
 
 class Decoder(_Table):
@@ -119,7 +126,7 @@ class Keypoints(_Table):
     keypoints: tuple[str, ...]
     flip_pairs: tuple[tuple[int, int], ...]
     edges: tuple[tuple[int, int], ...]
-    sigmas: tuple[float, ...]
+    sigmas: tuple[Spread, ...]
 
     @property
     def format(self) -> KeypointFormat:
@@ -196,12 +203,20 @@ class Gate(_Table):
     drift_p50_px: float = Field(description="between both keypoints, input px")
     drift_p95_px: float
     limit_drift_px: float | None = Field(None, description="largest p95 that passes, input px")
+    limit_median_px: float | None = Field(None, description="largest p50 that passes, input px")
     argmax_agreement: float = Field(ge=0, le=1, description="keypoints within one heatmap px")
     min_agreement: float | None = Field(None, description="lowest agreement that passes")
     joint_agreement: dict[str, float] = Field(
         default_factory=dict, description="the same by keypoint, where there are enough of them"
     )
     min_joint_agreement: float | None = Field(None, description="lowest by keypoint that passes")
+    lost_people: float | None = Field(
+        None, ge=0, le=1, description="share that the checkpoint is sure of, not the artifact's"
+    )
+    invented_people: float | None = Field(
+        None, ge=0, le=1, description="share that the artifact is sure of, not the checkpoint's"
+    )
+    limit_people: float | None = Field(None, description="largest share of either that passes")
     score_drift_p95: float | None = Field(
         None, description="between both scores of the same keypoints or boxes"
     )
@@ -218,6 +233,10 @@ class Gate(_Table):
         None, description="artifact's maps in the checkpoint's scale, the map farthest from 1"
     )
     max_gain: float | None = Field(None, description="largest factor that passes, up or down")
+    map_offset: float | None = Field(
+        None, description="largest shift of a map's mean, in its standard deviations"
+    )
+    max_offset: float | None = Field(None, description="largest shift that passes")
     broken: bool = Field(
         False, description="outputs are no numbers or all the same, or nothing could be compared"
     )
@@ -296,14 +315,25 @@ class Manifest(_Table):
             raise ValueError(f"decoder {self.decoder.name} is for {task}, the task is {self.task}")
         count = len(self.keypoint_format.keypoints)
         expected = [channel(count) for channel in channels]
-        found = [_channels(output) for output in self.outputs]
+        found = [_channels(parts) for parts in self.maps]
         if found != expected:
             shapes = ", ".join(f"{list(o.shape)} ({o.layout})" for o in self.outputs)
             raise ValueError(
                 f"output shape {shapes} does not fit {count} keypoints: decoder"
                 f" {self.decoder.name} needs {expected} channels"
             )
+        if self.file.format != "tflite" and any(output.part_of for output in self.outputs):
+            raise ValueError(f"output with part_of: {self.file.format} has whole maps only")
         return self
+
+    @property
+    def maps(self) -> tuple[tuple[OutputTensor, ...], ...]:
+        """The outputs of each map that the decoder wants, those that share one by its channels.
+
+        Integers have one scale per tensor: a map of logits, offsets and sizes comes in three.
+        """
+        groups = groupby(self.outputs, key=lambda output: output.part_of or output.name)
+        return tuple(tuple(parts) for _, parts in groups)
 
 
 # Of the outputs of each decoder: the task and the channels at K keypoints.
@@ -315,8 +345,10 @@ EXPECTED: dict[str, tuple[Task, tuple[Callable[[int], int], ...]]] = {
 }
 
 
-def _channels(output: OutputTensor) -> int:
-    """Return the length of the axis k, -1 where the rank is not the layout's."""
-    if len(output.shape) != len(output.layout):
+def _channels(parts: Sequence[OutputTensor]) -> int:
+    """Return the length of the axis k, -1 where ranks or the other axes do not fit."""
+    if any(len(part.shape) != len(part.layout) for part in parts):
         return -1
-    return output.shape[output.layout.index("k")]
+    axes = [dict(zip(part.layout, part.shape, strict=True)) for part in parts]
+    channels = sum(of.pop("k") for of in axes)
+    return channels if all(of == axes[0] for of in axes) else -1

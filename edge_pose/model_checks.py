@@ -8,11 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from edge_pose.artifact import MANIFEST, check_gate, check_hash, parse_manifest, read_manifest_bytes
+from edge_pose.artifact import (
+    MANIFEST,
+    check_gate,
+    check_hash,
+    check_size,
+    parse_manifest,
+    read_manifest_bytes,
+)
 from edge_pose.errors import ArtifactError
 from edge_pose.manifest import Manifest
 from edge_pose.model_store import ID_DIGITS, manifest_id, store_folder
-from edge_pose.package import check_declared, check_size, declared_files
+from edge_pose.package import check_declared, declared_files
 from edge_pose.signature import judge_signature
 from edge_pose.signing_keys import PublicKey
 

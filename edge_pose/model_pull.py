@@ -113,7 +113,7 @@ def pull(request: Request, name: str | None = None) -> Pulled:
         if new:
             with partial_folder(store) as partial:
                 package.extract(partial)
-                move_into_place(partial, entry.folder)
+                move_into_place(partial, entry.folder, replace=True)
         return Pulled(entry, new, package.signer.key_id if package.signer else "")
 
 
@@ -130,7 +130,7 @@ def unpack(request: Request, folder: Path) -> None:
         raise ArtifactError(f"{parent}: no such folder")
     with opened(request, parent) as package, partial_folder(parent) as partial:
         package.extract(partial)
-        move_into_place(partial, folder.absolute())
+        move_into_place(partial, folder.absolute(), replace=False)  # it may have come meanwhile
 
 
 @contextmanager

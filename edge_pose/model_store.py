@@ -212,9 +212,18 @@ def partial_folder(parent: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def move_into_place(new: Path, target: Path) -> None:
-    """Rename a complete folder to its final name, in place of what was there."""
-    if target.exists():
+def move_into_place(new: Path, target: Path, *, replace: bool) -> None:
+    """Rename a complete folder to its final name.
+
+    Args:
+        new: the folder.
+        target: its name.
+        replace: remove what is there; otherwise a folder that is not empty stays.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    if replace and target.exists():
         _put_aside(target)
     new.rename(target)
     with suppress(PermissionError):  # Windows opens no folders

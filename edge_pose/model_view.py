@@ -182,7 +182,7 @@ def _attempt_rows(manifest: Manifest) -> Iterable[tuple[object, ...]]:
 
 def table_lines(rows: Iterable[Sequence[object]]) -> list[str]:
     """Return rows as lines with aligned columns, never wrapped; rows may be short."""
-    texts = [[printable(value) for value in row] for row in rows]
+    texts = [[str(value) for value in row] for row in rows]
     count = max(map(len, texts))
     full = [row for row in texts if len(row) == count]
     widths = [max(len(row[column]) for row in full) for column in range(count)]
@@ -190,11 +190,6 @@ def table_lines(rows: Iterable[Sequence[object]]) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=False)).rstrip()
         for row in texts
     ]
-
-
-def printable(value: object) -> str:
-    """Return text without control characters: a manifest is written by somebody else."""
-    return "".join(c if c.isprintable() else "?" for c in str(value))
 
 
 def to_json(values: object) -> str:

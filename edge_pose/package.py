@@ -64,8 +64,6 @@ def _members(folder: Path, artifact: Artifact) -> dict[str, bytes]:
     members = {file.name: artifact.model}
     if file.weights is not None and artifact.weights is not None:
         members[file.weights.name] = artifact.weights
-    for name, (_, size_bytes) in declared_files(artifact.manifest).items():
-        check_size(len(members[name]), size_bytes, folder / name)
     members[MANIFEST] = read_manifest_bytes(folder)
     if (signature := read_signature_bytes(folder)) is not None:
         parse_signature(signature, folder / SIGNATURE)
@@ -105,16 +103,6 @@ def declared_files(manifest: Manifest) -> dict[str, tuple[str, int]]:
     if file.weights is not None:
         files[file.weights.name] = (file.weights.sha256, file.weights.size_bytes)
     return files
-
-
-def check_size(found: int, size_bytes: int, where: object) -> None:
-    """Compare the size of a file with the manifest's.
-
-    Raises:
-        ArtifactError: they differ.
-    """
-    if found != size_bytes:
-        raise ArtifactError(f"{where}: {found} bytes, the manifest says {size_bytes}")
 
 
 def check_declared(manifest: Manifest, where: object) -> None:

@@ -24,11 +24,12 @@ from edge_pose.artifact import (
     MANIFEST_LIMIT_BYTES,
     check_gate,
     check_hash,
+    check_size,
     parse_manifest,
 )
 from edge_pose.errors import ArtifactError
 from edge_pose.manifest import FILE_NAME
-from edge_pose.package import check_declared, check_size, declared_files, sync
+from edge_pose.package import check_declared, declared_files, sync
 from edge_pose.signature import SIGNATURE, SIGNATURE_LIMIT_BYTES, check_signature, parse_signature
 from edge_pose.signing_keys import PublicKey
 

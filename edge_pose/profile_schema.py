@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from edge_pose.backends import BACKENDS, READS, openvino_devices
+from edge_pose.backends import BACKENDS, MAX_THREADS, READS, openvino_devices
 from edge_pose.config import NAME_PATTERN, Section
 from edge_pose.errors import UsageError
 from edge_pose.lookup import lookup
@@ -38,7 +38,9 @@ class RuntimeFacts(Facts):
 
     backend: str = Field(pattern=NAME_PATTERN, description="name of a runtime backend")
     device: str = Field("CPU", description="what to run on, in the backend's words")
-    threads: int = Field(0, ge=0, le=1024, description="inference threads; 0 leaves one core free")
+    threads: int = Field(
+        0, ge=0, le=MAX_THREADS, description="inference threads; 0 leaves one core free"
+    )
     format: Format = Field("onnx", description="of the artifact that this device should run")
     precision: Precision = Field("fp32", description="of that artifact")
     static_shapes: bool = Field(False, description="the device refuses tensors of unknown size")

@@ -8,7 +8,6 @@ the manifest, in `manifest.json.sig`.
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import os
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from edge_pose.artifact import MANIFEST, load_artifact, read_manifest_bytes
 from edge_pose.config import first_error
 from edge_pose.errors import ArtifactError
 from edge_pose.signing_keys import PublicKey, need_cryptography, read_private_key
+from edge_pose.strict_json import parse_json
 
 SIGNATURE = f"{MANIFEST}.sig"
 SIGNATURE_LIMIT_BYTES = 1 << 12
@@ -182,11 +182,11 @@ def parse_signature(data: bytes, where: object) -> SignatureFile:
     if len(data) > SIGNATURE_LIMIT_BYTES:
         raise ArtifactError(f"{where}: longer than {SIGNATURE_LIMIT_BYTES} bytes, not a signature")
     try:
-        parsed = SignatureFile.model_validate(json.loads(data.decode("utf-8")))
+        parsed = SignatureFile.model_validate(parse_json(data))
         lengths = [len(base64.b64decode(v)) for v in (parsed.public_key, parsed.signature)]
     except ValidationError as error:
         raise ArtifactError(f"{where}: damaged: {first_error(error)}") from None
-    except (ValueError, RecursionError, binascii.Error) as error:
+    except ValueError as error:
         raise ArtifactError(f"{where}: damaged: {error}") from None
     if lengths != [32, 64]:
         raise ArtifactError(

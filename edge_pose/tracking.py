@@ -122,15 +122,17 @@ def next_region(pose: Pose, before: Region | None, estimator: Estimator) -> Regi
 
 
 def _longer_side(pose: Pose) -> float:
-    x1, y1, x2, y2 = (float(v) for v in pose.bbox_xyxy)
-    return max(x2 - x1, y2 - y1)
+    x1, y1, x2, y2 = pose.bbox_xyxy.tolist()
+    longer: float = max(x2 - x1, y2 - y1)
+    return longer
 
 
 def inside(pose: Pose, image: Image) -> bool:
     """Tell whether enough of the pose's box lies within the picture."""
-    x1, y1, x2, y2 = (float(v) for v in pose.bbox_xyxy)
+    x1, y1, x2, y2 = pose.bbox_xyxy.tolist()
     height, width = image.shape[:2]
     visible_w = max(0.0, min(x2, width) - max(x1, 0.0))
     visible_h = max(0.0, min(y2, height) - max(y1, 0.0))
     visible: float = visible_w * visible_h
-    return visible >= INSIDE * max((x2 - x1) * (y2 - y1), 1.0)
+    area: float = max((x2 - x1) * (y2 - y1), 1.0)
+    return visible >= INSIDE * area

@@ -225,6 +225,7 @@ class ArtifactCopy:
         self.model.write_bytes(model)
         if rehash:
             self.set("file.sha256", hashlib.sha256(model).hexdigest())
+            self.set("file.size_bytes", len(model))
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -50,6 +51,21 @@ def test_version_and_help(call: Call, name: str) -> None:
         assert (code, err) == (0, "")
         assert out.startswith(f"Usage: {name} ")
         assert "--verbose" in out
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_command_has_help(call: Call, name: str) -> None:
+    listed = call(name, "--help")[1].partition("\nCommands:\n")[2]
+    commands = re.findall(r"^  (\S+)", listed, re.MULTILINE)
+    assert len(commands) >= 4
+    for command in commands:
+        code, out, err = call(name, command, "--help")
+        assert (code, err) == (0, "")
+        assert out.startswith(f"Usage: {name} {command} ")
+    if name != "edge-pose-convert":  # which itself does something
+        code, out, err = call(name)
+        assert code == 2
+        assert listed in out + err  # the help as it is, not squeezed into one line
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

@@ -12,9 +12,11 @@ from typing import cast
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import CPU, Backend, BackendOptions
-from edge_pose.backends.cache import cache_key, drop_damaged, seal
+from edge_pose.backends.cache import cache_key, drop_damaged, drop_unused, seal
 from edge_pose.errors import BackendError, UsageError
 from edge_pose.lookup import lookup
+from edge_pose.manifest import ModelFile
+from edge_pose.models import DEFAULT, DEFAULTS
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 """What the runtime itself is imported as; one of them is enough."""
 
+MAX_THREADS = 1024
+
 
 def open_backend(
     artifact: Artifact,
@@ -60,10 +64,10 @@ def open_backend(
             own in it. None compiles anew each time.
 
     Raises:
-        UsageError: the name is unknown, the runtime knows no such device, or threads are negative.
+        UsageError: the name is unknown, the runtime knows no such device, or threads out of range.
         BackendError: the runtime is not installed, reads other formats or refuses the model.
     """
-    name = name or artifact.manifest.file.backend
+    name = name or own_backend(artifact.manifest.file)
     module_name = lookup(BACKENDS, name, "backend")
     check_readable(artifact, name)
     module = import_module(module_name)
@@ -75,6 +79,7 @@ def open_backend(
     drop_damaged(cache)
     backend = load(artifact, BackendOptions(thread_count(threads), device, strict, cache))
     seal(cache)
+    drop_unused(cache)
     return backend
 
 
@@ -87,6 +92,29 @@ def check_readable(artifact: Artifact, name: str) -> None:
             f"{artifact.folder}: format {found}, expected {' or '.join(READS[name])} for backend"
             f" {name}; it can be read by {able}"
         )
+
+
+def own_backend(file: ModelFile) -> str:
+    """Return the backend that a file was made for, or, where that is not there, one that reads it.
+
+    With none of them installed it is the file's own, which says how to install it.
+    """
+    able = [file.backend, *readers(file.format)]
+    return next((name for name in able if name in BACKENDS and installed(name)), file.backend)
+
+
+def default_model(wanted: str | None) -> str:
+    """Return the name of the shipped default in a format that an installed backend reads.
+
+    Args:
+        wanted: the backend to prefer.
+    """
+    for name in (wanted, *BACKENDS):
+        if name in BACKENDS and installed(name):
+            for file_format, model in DEFAULTS.items():
+                if file_format in READS[name]:
+                    return model
+    return DEFAULT
 
 
 def readers(file_format: str) -> list[str]:
@@ -115,11 +143,11 @@ def thread_count(asked: int) -> int:
     """Return the inference threads for a wish: 0 leaves one core to capture, at least one.
 
     Raises:
-        UsageError: it is negative.
+        UsageError: it is negative or beyond MAX_THREADS.
     """
     cores = available_cores()
-    if asked < 0:
-        raise UsageError(f"threads {asked}: expected 0 (leaves one core free) or more")
+    if not 0 <= asked <= MAX_THREADS:
+        raise UsageError(f"threads {asked}: expected 0 (leaves one core free) to {MAX_THREADS}")
     if asked > cores:
         logger.warning("threads %d: there are only %d cores, more threads are slower", asked, cores)
     return asked or default_threads()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.errors import BackendError
+from edge_pose.manifest import Manifest
 from edge_pose.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -111,10 +113,46 @@ class Backend(Protocol):
         """Run one batch.
 
         Raises:
-            BackendError: the tensor does not have the model's shape or dtype.
+            BackendError: the tensor does not have the model's shape or dtype, or the model was
+                closed.
         """
         ...
 
     def close(self) -> None:
         """Release the runtime's resources."""
         ...
+
+
+def closed(runtime: str) -> BackendError:
+    """Return the refusal to run after `close`."""
+    return BackendError(f"{runtime}: the model was closed, load it again")
+
+
+def described(name: str, shape: Sequence[object], dtype: str) -> str:
+    """Return what a tensor is, in words to compare and to show."""
+    return f"{name} {list(shape)} {dtype}"
+
+
+def check_graph(
+    manifest: Manifest, inputs: Sequence[str], outputs: Sequence[str], where: object
+) -> None:
+    """Compare a graph's tensors with what the manifest says, before any memory is taken for them.
+
+    Args:
+        manifest: of the artifact.
+        inputs: each as `described` words it, in the order in which they are given.
+        outputs: likewise, in the order in which they are returned.
+        where: named in errors.
+
+    Raises:
+        BackendError: they differ.
+    """
+    declared, (width, height) = manifest.input, manifest.input.size
+    shape = (1, 3, height, width) if declared.layout == "nchw" else (1, height, width, 3)
+    expected = [described(declared.name, shape, declared.dtype)]
+    returned = [described(o.name, o.shape, o.dtype) for o in manifest.outputs]
+    if list(inputs) != expected or list(outputs) != returned:
+        raise BackendError(
+            f"{where}: the graph has inputs {list(inputs)} and outputs {list(outputs)}, the"
+            f" manifest says {expected} and {returned}"
+        )

@@ -10,6 +10,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
+import shutil
+import time
 from pathlib import Path
 
 from edge_pose.manifest import Manifest
@@ -20,6 +23,9 @@ logger = logging.getLogger(__name__)
 OFF = "off"
 KEY_DIGITS = 16
 SUMS = "SHA256SUMS"
+FOLDER = re.compile(rf".+-[0-9a-f]{{{KEY_DIGITS}}}")
+UNUSED_S = 90 * 24 * 3600.0
+"""What no run has opened for so long is of a model, or a runtime's version, that is gone."""
 
 
 def cache_root(setting: str | Path | None) -> Path | None:
@@ -70,6 +76,24 @@ def seal(folder: Path) -> None:
             _replace(folder / SUMS, "".join(lines))
     except OSError as error:
         logger.warning("compile cache %s: cannot be sealed: %s", folder, error.strerror)
+
+
+def drop_unused(folder: Path) -> None:
+    """Note that a cache folder is in use, and delete those beside it that have not been for long.
+
+    Each new version of a model or a runtime makes a folder of its own: nothing else ends the old
+    ones' lives.
+    """
+    try:
+        if not folder.is_dir():
+            return  # this runtime keeps nothing
+        os.utime(folder)
+        for other in folder.parent.iterdir():
+            unused_s = time.time() - other.lstat().st_mtime
+            if FOLDER.fullmatch(other.name) and unused_s > UNUSED_S:
+                shutil.rmtree(other, ignore_errors=True)  # follows no links
+    except OSError as error:
+        logger.debug("compile cache %s: cannot be cleared: %s", folder.parent, error.strerror)
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_pose.backends import BACKENDS, READS, default_threads, installed
+from edge_pose.backends import BACKENDS, READS, default_threads, installed, own_backend
 from edge_pose.backends.base import CPU
 from edge_pose.lookup import lookup
 from edge_pose.manifest import Manifest
@@ -63,8 +63,9 @@ def choose(
     if backend is not None:
         chosen, reason = backend, ASKED
     elif missing := _missing(wanted.backend, manifest, strict=strict):
-        chosen = manifest.file.backend
-        reason = f"the artifact's own; {by_profile} has {wanted.backend}, which {missing}"
+        chosen = own_backend(manifest.file)
+        own = "the artifact's own" if chosen == manifest.file.backend else "installed and reads it"
+        reason = f"{own}; {by_profile} has {wanted.backend}, which {missing}"
     else:
         chosen, reason = wanted.backend, by_profile
     lookup(BACKENDS, chosen, "backend")

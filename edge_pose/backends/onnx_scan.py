@@ -2,8 +2,10 @@
 
 The artifact's hash covers the model file alone. An ONNX tensor may name another file to take its
 values from ("external data"); runtimes resolve such names in ways of their own, older ones also
-outside of the folder. The file is a protobuf message (onnx.proto of the ONNX project); what has to
-be found in it needs only the wire format, and so no package that a device would not have.
+outside of the folder. A node of type EPContext names or holds what a vendor's compiler made for one
+device: a program that nobody has seen. The file is a protobuf message (onnx.proto of the ONNX
+project); what has to be found in it needs only the wire format, and so no package that a device
+would not have.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ CHILDREN: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {},
 }
+OP_TYPE, COMPILED = 4, b"EPContext"
 TENSOR_NAME, EXTERNAL_DATA, DATA_LOCATION = 8, 13, 14
 ENTRY_KEY, ENTRY_VALUE = 1, 2
 MAX_DEPTH = 32
@@ -34,14 +37,14 @@ Field = tuple[int, int, memoryview]
 
 
 def refuse_external_data(model: bytes, where: str) -> None:
-    """Make sure that an ONNX file contains all of its tensors.
+    """Make sure that an ONNX file contains all of its network.
 
     Args:
         model: content of the file.
         where: its name, for the message.
 
     Raises:
-        ArtifactError: a tensor lies in another file.
+        ArtifactError: a tensor lies in another file, or a node is compiled code.
         BackendError: it is damaged, or no ONNX file. What cannot be read here must not be read by
             anything else either.
     """
@@ -57,13 +60,15 @@ def refuse_external_data(model: bytes, where: str) -> None:
 
 
 def _external(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """Yield a description of each tensor that lies elsewhere."""
+    """Yield a description of each tensor that lies elsewhere, and of each compiled node."""
     if depth > MAX_DEPTH:
         raise ValueError("graphs in graphs without end")
     if kind == "tensor":
         yield from _external_tensor(message)
         return
     for number, _, content in _fields(message):
+        if kind == "node" and number == OP_TYPE and content == COMPILED:
+            yield "a node EPContext stands for what was compiled for one device"
         if number in CHILDREN[kind]:
             yield from _external(content, CHILDREN[kind][number], depth + 1)
 

@@ -11,13 +11,14 @@ bound to one processor, and saves some 40 ms of a start at most.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
-from edge_pose.backends.base import CPU, BackendOptions
+from edge_pose.backends.base import CPU, BackendOptions, check_graph, closed, described
 from edge_pose.backends.onnx_scan import refuse_external_data
 from edge_pose.errors import BackendError
 from edge_pose.lookup import lookup
@@ -30,6 +31,7 @@ DEVICES = {
     "TENSORRT": "TensorrtExecutionProvider",
 }
 """What ONNX Runtime calls them."""
+DTYPES = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 
 # How ONNX Runtime says that an operator is missing: unknown to it, of no registered domain, or
 # known but not for these types.
@@ -64,9 +66,9 @@ def load(artifact: Artifact, options: BackendOptions) -> OnnxRuntimeBackend:
     if DEVICES[device] not in running:  # built in, but it did not start: ONNX Runtime goes on
         reason = f"{DEVICES[device]} did not start, are its libraries and a GPU there?"
         device = options.cpu_instead("onnxruntime", reason)
-    backend = OnnxRuntimeBackend(session, manifest.input.name, ort.__version__, device)
-    backend.check_names([output.name for output in manifest.outputs], str(artifact.folder))
-    return backend
+    inputs, outputs = map(_described, (session.get_inputs(), session.get_outputs()))
+    check_graph(manifest, inputs, outputs, artifact.folder)
+    return OnnxRuntimeBackend(session, manifest.input.name, ort.__version__, device)
 
 
 def _available(ort: Any, options: BackendOptions) -> str:  # noqa: ANN401 - the imported package
@@ -122,6 +124,11 @@ def providers(device: str, artifact: Artifact, options: BackendOptions) -> Provi
     return [(DEVICES["TENSORRT"], tensorrt), *cuda, *cpu]
 
 
+def _described(tensors: Iterable[Any]) -> list[str]:
+    """Return ONNX Runtime's tensors in the words of `described`."""
+    return [described(t.name, t.shape, DTYPES.get(t.type, t.type)) for t in tensors]
+
+
 def _reason(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
@@ -138,21 +145,10 @@ class OnnxRuntimeBackend:
         self._input = input_name
         self._outputs = [output.name for output in session.get_outputs()]
 
-    def check_names(self, outputs: list[str], where: str) -> None:
-        """Compare the graph's tensor names with the manifest's.
-
-        Raises:
-            BackendError: they differ.
-        """
-        inputs = [tensor.name for tensor in self._session.get_inputs()]
-        if inputs != [self._input] or self._outputs != outputs:
-            raise BackendError(
-                f"{where}: the graph has inputs {inputs} and outputs {self._outputs}, the"
-                f" manifest says {[self._input]} and {outputs}"
-            )
-
     def run(self, tensor: NDArray[np.float32] | NDArray[np.uint8]) -> list[FloatArray]:
         """Run one batch; see Backend.run."""
+        if self._session is None:
+            raise closed(self.name)
         try:
             result: list[FloatArray] = self._session.run(self._outputs, {self._input: tensor})
         except Exception as error:  # noqa: BLE001 - as above

@@ -8,13 +8,14 @@ from __future__ import annotations
 import io
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
-from edge_pose.backends.base import CPU, BackendOptions
+from edge_pose.backends.base import CPU, BackendOptions, check_graph, closed, described
 from edge_pose.backends.onnx_scan import refuse_external_data
 from edge_pose.backends.openvino_devices import check_running, members, present, properties
 from edge_pose.errors import BackendError
@@ -33,7 +34,10 @@ MISSING_OPERATOR = re.compile(
 )
 SHORT_WEIGHTS = "Incorrect weights in bin file"
 # Lines of OpenVINO's messages that say where in its source something happened, not what.
-PLACES = ("Exception from ", "Check '", "FrontEnd API failed")
+PLACES = (
+    "Exception from ", "Check '", "FrontEnd API failed", "Model wasn't fully converted",
+    "-- ", "While validating ",
+)  # fmt: skip
 
 
 def load(artifact: Artifact, options: BackendOptions) -> OpenVinoBackend:
@@ -93,14 +97,6 @@ def _check(model: Any, manifest: Manifest, where: str) -> None:  # noqa: ANN401
     Raises:
         BackendError: they differ, or the manifest wants what this backend does not do.
     """
-    inputs = [tensor.any_name for tensor in model.inputs]
-    outputs = [tensor.any_name for tensor in model.outputs]
-    expected = [output.name for output in manifest.outputs]
-    if inputs != [manifest.input.name] or outputs != expected:
-        raise BackendError(
-            f"{where}: the graph has inputs {inputs} and outputs {outputs}, the manifest"
-            f" says {[manifest.input.name]} and {expected}"
-        )
     for output in manifest.outputs:
         if output.dtype != "float32" or output.layout == "nhwk":
             raise BackendError(
@@ -109,6 +105,15 @@ def _check(model: Any, manifest: Manifest, where: str) -> None:  # noqa: ANN401
             )
     if model.is_dynamic():
         raise BackendError(f"{where}: the graph has shapes that are not fixed")
+    check_graph(manifest, _described(model.inputs), _described(model.outputs), where)
+
+
+def _described(ports: Iterable[Any]) -> list[str]:
+    """Return OpenVINO's tensors in the words of `described`."""
+    return [
+        described(port.any_name, list(port.shape), port.element_type.to_dtype().name)
+        for port in ports
+    ]
 
 
 def _compile(
@@ -169,6 +174,8 @@ class OpenVinoBackend:
 
     def run(self, tensor: NDArray[np.float32] | NDArray[np.uint8]) -> list[FloatArray]:
         """Run one batch; see Backend.run."""
+        if self._request is None:
+            raise closed(self.name)
         given: NDArray[Any] = tensor
         if self._table is not None and tensor.dtype == np.uint8:
             given = self._table[tensor]

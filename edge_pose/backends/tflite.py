@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends import edgetpu
-from edge_pose.backends.base import CPU, BackendOptions
+from edge_pose.backends.base import CPU, BackendOptions, closed
 from edge_pose.errors import BackendError
 from edge_pose.lookup import lookup
 from edge_pose.manifest import InputTensor, Manifest
@@ -81,19 +82,22 @@ class TfliteBackend:
         names = [output.name for output in graph.outputs]
         self._order = [names.index(output.name) for output in manifest.outputs]
         self._last = [output.layout == "nhwk" for output in manifest.outputs]
+        self._parts = [len(parts) for parts in manifest.maps]
 
     def run(self, tensor: NDArray[np.float32] | NDArray[np.uint8]) -> list[FloatArray]:
         """Run one batch; see Backend.run."""
         given: NDArray[Any] = tensor
-        if self._table is not None and tensor.dtype == np.uint8:
+        fits = tensor.shape == self._graph.inputs[0].shape  # the graph refuses what does not
+        if self._table is not None and fits and tensor.dtype == np.uint8:
             planes = np.moveaxis(tensor, self._channel_axis, 0)
             stored = [table[plane] for table, plane in zip(self._table, planes, strict=False)]
             given = np.stack(stored, axis=self._channel_axis)
         arrays = self._graph.run(given)
-        return [
+        found = (
             _real(arrays[index], self._graph.outputs[index], channels_last=last)
             for index, last in zip(self._order, self._last, strict=True)
-        ]
+        )
+        return [_joined(list(islice(found, count))) for count in self._parts]
 
     def close(self) -> None:
         """Release the interpreter."""
@@ -147,6 +151,8 @@ class Graph:
         Raises:
             BackendError: it does not have the graph's shape or dtype.
         """
+        if self._interpreter is None:
+            raise closed("tflite")
         expected = self.inputs[0]
         if tensor.shape != expected.shape or tensor.dtype != expected.dtype:
             raise BackendError(
@@ -221,6 +227,10 @@ def _real(stored: NDArray[Any], tensor: GraphTensor, *, channels_last: bool) -> 
     if tensor.scale:
         real = (real - np.float32(tensor.zero_point)) * np.float32(tensor.scale)
     return np.ascontiguousarray(real.transpose(0, 3, 1, 2)) if channels_last else real
+
+
+def _joined(parts: list[FloatArray]) -> FloatArray:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def _described(name: str, shape: tuple[int, ...], dtype: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 DEFAULT = "hourglass_lite_s_int8"
+DEFAULTS = {"onnx": DEFAULT, "tflite": "hourglass_lite_s_tflite_int8"}
+"""The same network in several formats."""
 
 
 def shipped() -> dict[str, Path]:

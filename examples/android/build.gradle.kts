@@ -2,12 +2,11 @@
 android {
     namespace = "org.example.edgepose"
     compileSdk = 35
-    defaultConfig { minSdk = 23 }
-    // The model is read from the APK as it is, and mapped into memory: it must not be compressed.
-    androidResources { noCompress += "tflite" }
+    defaultConfig { minSdk = 23 }  // LiteRT's own since 2.1
 }
 
 dependencies {
-    // The version of LiteRT whose Python package runs the tests of these files.
+    // The version of LiteRT whose Python package runs the tests of these steps. Before 2.1 the 2.x
+    // series had no org.tensorflow.lite.Interpreter.
     implementation("com.google.ai.edge.litert:litert:2.3.0")
 }

@@ -37,8 +37,10 @@ def near(pose: Pose, truth: Any) -> bool:
 
 
 def test_two_people_in_one_pass(estimator: BottomUpEstimator, scene: Any) -> None:
-    watch = Stopwatch()
+    networks: list[str] = []
+    watch = Stopwatch(lambda: networks.append("about to run"))
     poses = estimator.search(scene(SIZE).person(LEFT, SPAN).person(RIGHT, SPAN).image, watch)
+    assert len(networks) == 1
     assert len(poses) == 2
     left, right = sorted(poses, key=lambda pose: float(pose.bbox_xyxy[0]))
     assert near(left, scene.keypoints(LEFT, SPAN))
@@ -87,8 +89,9 @@ def test_one_region(estimator: BottomUpEstimator, scene: Any) -> None:
 
 
 def test_it_sees_what_training_measures(
-    estimator: BottomUpEstimator, crowd_artifact: Path, scene: Any
+    estimator: BottomUpEstimator, crowd_artifact: Path, scene: Any, need: Any
 ) -> None:
+    need("torch")
     from training.bottom_up.evaluate import ScenePredictor
     from training.predictors import open_predictor
 

@@ -179,12 +179,13 @@ def test_show_and_verify_take_names_folders_and_files(
 def test_control_characters_of_a_manifest_stay_out_of_the_terminal(
     run: Run, artifact_copy: Any
 ) -> None:
-    artifact_copy.set("origin.model", "\x1b[2Jcleared").set("gate.dataset", "\x07\x9b")
+    artifact_copy.set("origin.recipe", {"notes": ["\x1b[2Jcleared"]})
     for command in ("show", "verify"):
         done = run(command, artifact_copy.folder)
-        assert done.code == 0
-        assert done.out.replace("\n", "").isprintable()
-    assert "?[2Jcleared" in run("show", artifact_copy.folder).out
+        assert done.code == 1
+        told = done.out + done.err
+        assert told.replace("\n", "").isprintable()
+        assert r"'\x1b[2Jcleared': no control characters and line ends allowed" in told
 
 
 def test_verify_names_every_check(run: Run, artifact_copy: Any, packed: Path) -> None:

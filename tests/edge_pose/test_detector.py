@@ -54,8 +54,10 @@ def both(scene: Any) -> Image:
 
 
 def test_boxes_in_px_of_the_picture(detector: PersonDetector, scene: Any) -> None:
-    watch = Stopwatch()
+    networks: list[str] = []
+    watch = Stopwatch(lambda: networks.append("about to run"))
     boxes, scores = detector(both(scene), watch)
+    assert len(networks) == 1
     assert (boxes.shape, boxes.dtype, scores.shape) == ((2, 4), np.float32, (2,))
     assert set(watch.stage_s) == {"detect"}
     assert (np.diff(scores) <= 0).all()
@@ -85,8 +87,9 @@ def test_as_many_as_wanted(detector_artifact: Path, scene: Any) -> None:
 
 
 def test_it_sees_what_training_measures(
-    detector: PersonDetector, detector_artifact: Path, scene: Any
+    detector: PersonDetector, detector_artifact: Path, scene: Any, need: Any
 ) -> None:
+    need("torch")
     from training.detection.detectors import CenterDetector
     from training.predictors import open_predictor
 

@@ -160,6 +160,14 @@ def test_the_stopwatch_adds_up(estimator: Estimator, scene: Any) -> None:
     assert all(watch.stage_s[name] > before[name] > 0 for name in before)
 
 
+def test_a_stopwatch_tells_before_the_network_runs(estimator: Estimator, scene: Any) -> None:
+    told: list[set[str]] = []
+    watch = Stopwatch(lambda: told.append(set(watch.stage_s)))
+    region = Region((80, 60), (60, 60))
+    estimator.estimate(scene().image, region, watch)
+    assert told == [{"preprocess"}]
+
+
 def test_the_shipped_default_loads_and_runs(scene: Any) -> None:
     with edge_pose.load() as estimator:
         for pose in estimator(scene((320, 240)).image):

@@ -82,6 +82,22 @@ def test_what_was_chosen_and_why_is_logged(loaded: Load, caplog: pytest.LogCaptu
     assert model.load_s > 0
 
 
+@pytest.mark.parametrize(("arch", "told"), [("x86_64", True), ("aarch64", False), ("", False)])
+def test_an_artifact_for_another_processor_is_noted(
+    artifact_copy: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    arch: str,
+    told: bool,
+) -> None:
+    artifact_copy.set("file.arch", arch)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")  # what macOS calls aarch64
+    caplog.set_level(logging.INFO, "edge_pose.loaded_model")
+    config = RunConfig(model=str(artifact_copy.folder), profile="generic_aarch64")
+    load_model(config).estimator.close()
+    assert ("blobs_fp32: its integers suit x86_64, this is arm64" in caplog.messages) is told
+
+
 @pytest.fixture
 def tflite_artifact(
     artifact_copy: Any, tiny_artifact: Path, need: Callable[[str], ModuleType]
@@ -182,5 +198,47 @@ def test_the_python_interface_takes_the_same_options(
             pose = estimator(picture)[0]
         assert np.abs(pose.keypoints - expected.keypoints).max() < 0.01
     assert list((tmp_path / "compiled").glob("openvino-*-cpu-*/*.blob"))
-    with pytest.raises(UsageError, match="threads -1: expected 0"):
-        edge_pose.load(tiny_artifact, threads=-1)
+    for threads in (-1, 1025):
+        with pytest.raises(UsageError, match=rf"threads {threads}: expected 0 .* to 1024"):
+            edge_pose.load(tiny_artifact, threads=threads)
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted", "model", "backend"),
+    [
+        (("onnxruntime", "tflite"), "tflite", "hourglass_lite_s_tflite_int8", "tflite"),
+        (("onnxruntime", "tflite"), "onnxruntime", "hourglass_lite_s_int8", "onnxruntime"),
+        (("onnxruntime",), "tflite", "hourglass_lite_s_int8", "onnxruntime"),
+        (("tflite",), "onnxruntime", "hourglass_lite_s_tflite_int8", "tflite"),
+        (("openvino",), "tflite", "hourglass_lite_s_int8", "openvino"),
+    ],
+)
+def test_the_default_comes_in_the_format_of_an_installed_runtime(
+    loaded: Load,
+    need: Callable[[str], ModuleType],
+    monkeypatch: pytest.MonkeyPatch,
+    there: tuple[str, ...],
+    wanted: str,
+    model: str,
+    backend: str,
+) -> None:
+    need("ai_edge_litert")
+    monkeypatch.setattr("edge_pose.backends.installed", lambda name: name in there)
+    monkeypatch.setattr("edge_pose.backends.choice.installed", lambda name: name in there)
+    run = loaded(wanted, config={"model": "default"})
+    assert (run.estimator.manifest.name, run.runtime.backend) == (model, backend)
+    run.estimator.close()
+    with edge_pose.load() as estimator:
+        first = "hourglass_lite_s_tflite_int8" if there == ("tflite",) else "hourglass_lite_s_int8"
+        assert estimator.manifest.name == first
+
+
+def test_the_default_follows_a_backend_that_is_asked_for(
+    loaded: Load, need: Callable[[str], ModuleType]
+) -> None:
+    need("ai_edge_litert")
+    run = loaded(config={"model": "default", "backend": "tflite"})
+    assert run.estimator.manifest.name == "hourglass_lite_s_tflite_int8"
+    run.estimator.close()
+    with edge_pose.load(backend="tflite") as estimator:
+        assert estimator.backend.name == "tflite"

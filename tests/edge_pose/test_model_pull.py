@@ -283,9 +283,9 @@ def test_a_server_that_drips(web: Web) -> None:
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
-        ("ftp://127.0.0.1/x", "not an http:// or https:// address"),
-        ("file:///etc/passwd", "not an http:// or https:// address"),
-        ("https://", "not an http:// or https:// address"),
+        ("ftp://127.0.0.1/x", "neither a path nor an http:// or https:// address"),
+        ("file:///etc/passwd", "neither a path nor an http:// or https:// address"),
+        ("https://", "neither a path nor an http:// or https:// address"),
         ("https://127.0.0.1:port/x", "not a valid address"),
         ("https://127.0.0.1:1/x y\n", "https://127.0.0.1:1/x y: no valid answer: InvalidURL"),
         (f"http://user:{SECRET}@127.0.0.1:1/x", "a password is sent over https only"),

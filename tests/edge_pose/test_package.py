@@ -142,7 +142,7 @@ def test_only_a_sound_artifact_is_packed(artifact_copy: Any, tmp_path: Path) -> 
     artifact_copy.set(
         "file.sha256", hashlib.sha256(artifact_copy.manifest.read_bytes()).hexdigest()
     )
-    refused("SHA-256")
+    refused("bytes, the manifest says")
     (artifact_copy.folder / "manifest.json.sig").write_text("{")
     artifact_copy.set("file.name", "model.onnx").replace_model(b"m").set("file.size_bytes", 1)
     refused("damaged")
@@ -321,6 +321,19 @@ def test_a_target_that_exists(packed: Path, tmp_path: Path) -> None:
         unpack(Request(str(packed)), tmp_path / "there")
     with pytest.raises(ArtifactError, match="no such folder"):
         unpack(Request(str(packed)), tmp_path / "a" / "b")
+
+
+def test_a_target_that_comes_meanwhile(packed: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "there" / "mine"
+
+    def arrive(_: int) -> None:
+        mine.parent.mkdir(exist_ok=True)
+        mine.touch()
+
+    with pytest.raises(ArtifactError, match="cannot be written: Directory not empty"):
+        unpack(Request(str(packed), on_bytes=arrive), tmp_path / "there")
+    assert mine.exists()
+    assert not list(tmp_path.glob(".partial-*"))
 
 
 def test_a_full_disk_leaves_nothing(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -223,7 +223,7 @@ def test_an_unsound_artifact_is_not_signed(artifact_copy: Any, maker: Keys) -> N
     message = refusal(
         lambda: sign_artifact(artifact_copy.folder, maker.private, trust_ungated=True)
     )
-    assert "SHA-256" in message
+    assert "the file was damaged or changed" in message
     assert not (artifact_copy.folder / SIGNATURE).exists()
 
 

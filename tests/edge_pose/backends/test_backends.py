@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,10 +82,32 @@ def test_a_tensor_that_does_not_fit_is_refused_in_one_line(artifact: Artifact, n
 
 
 @EVERY
-def test_a_graph_with_other_names_is_refused(artifact: Artifact, name: str) -> None:
-    other = artifact.manifest.input.model_copy(update={"name": "pixels"})
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"name": "pixels"}, "pixels [1, 3, 64, 64] float32"),
+        ({"size": (16384, 16384)}, "image [1, 3, 16384, 16384] float32"),
+        ({"layout": "nhwc"}, "image [1, 64, 64, 3] float32"),
+        ({"dtype": "uint8"}, "image [1, 3, 64, 64] uint8"),
+    ],
+)
+def test_an_input_that_the_graph_does_not_have_is_refused(
+    artifact: Artifact, name: str, change: dict[str, Any], told: str
+) -> None:
+    other = artifact.manifest.input.model_copy(update=change)
     manifest = artifact.manifest.model_copy(update={"input": other})
-    with pytest.raises(BackendError, match=r"the graph has inputs \['image'\]"):
+    with pytest.raises(BackendError) as error:
+        open_backend(replace(artifact, manifest=manifest), name)
+    message = str(error.value)
+    assert "the graph has inputs ['image [1, 3, 64, 64] float32']" in message
+    assert f"the manifest says ['{told}']" in message
+
+
+@EVERY
+def test_an_output_of_another_shape_is_refused(artifact: Artifact, name: str) -> None:
+    other = artifact.manifest.outputs[0].model_copy(update={"shape": (1, 16, 8, 16)})
+    manifest = artifact.manifest.model_copy(update={"outputs": (other,)})
+    with pytest.raises(BackendError, match=r"says .* and \['heatmaps \[1, 16, 8, 16\] float32'\]"):
         open_backend(replace(artifact, manifest=manifest), name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -14,7 +16,15 @@ import pytest
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.backends import open_backend
 from edge_pose.backends.base import BackendOptions
-from edge_pose.backends.cache import SUMS, cache_key, cache_root, drop_damaged, seal
+from edge_pose.backends.cache import (
+    SUMS,
+    UNUSED_S,
+    cache_key,
+    cache_root,
+    drop_damaged,
+    drop_unused,
+    seal,
+)
 from edge_pose.manifest import WeightsFile
 
 
@@ -102,6 +112,30 @@ def test_a_damaged_compiled_model_is_compiled_anew(
             assert np.array_equal(backend.run(tensor)[0], expected)
         assert caplog.messages == [f"compile cache {compiled}: was damaged, compiling anew"]
         caplog.clear()
+
+
+def test_what_no_run_has_opened_for_long_is_deleted(artifact: Artifact, tmp_path: Path) -> None:
+    old = time.time() - UNUSED_S - 60
+
+    def age(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.blob").touch()
+        os.utime(tmp_path / name, (old, old))
+        return tmp_path / name
+
+    open_backend(artifact, "openvino", cache=tmp_path).close()
+    (used,) = tmp_path.iterdir()
+    os.utime(used, (old, old))
+    gone, not_ours = age(f"openvino-2025.1-cpu-{'a' * 16}"), age("pictures")
+    recent = tmp_path / f"openvino-2026.1-cpu-{'b' * 16}"
+    recent.mkdir()
+    open_backend(artifact, "openvino", cache=tmp_path).close()
+    assert not gone.exists()
+    assert (not_ours / "model.blob").exists()
+    assert recent.exists()
+    assert (used / SUMS).exists()
+    assert used.stat().st_mtime > old + 60  # opened, so it stays for as long again
+    drop_unused(tmp_path / "none" / "there")
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(

@@ -154,6 +154,15 @@ def test_weights_elsewhere_are_found_wherever_they_are(onnx: ModuleType) -> None
             refuse_external_data(model.SerializeToString(), "m")
 
 
+def test_compiled_nodes_are_refused(onnx: ModuleType) -> None:
+    helper = onnx.helper
+    options = {"embed_mode": 0, "ep_cache_context": "../engine"}
+    node = helper.make_node("EPContext", ["image"], ["y"], domain="com.microsoft", **options)
+    model = helper.make_model(helper.make_graph([node], "g", [], []))
+    with pytest.raises(ArtifactError, match="m: a node EPContext stands for"):
+        refuse_external_data(model.SerializeToString(), "m")
+
+
 def test_an_odd_spelling_is_found_too(onnx: ModuleType) -> None:
     model = with_external_weights(onnx, "../secret")
     # Protobuf takes a length in more bytes than it needs; the graph around it gets longer by one.

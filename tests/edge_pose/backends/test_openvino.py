@@ -316,6 +316,20 @@ def test_an_operator_of_onnx_that_is_not_there(
     assert re.fullmatch(r"OpenVINO [\d.]+ lacks the operator my\.Wobble", refusal(changed))
 
 
+def test_a_graph_of_onnx_that_contradicts_itself(
+    onnx_artifact: Artifact, need: Callable[[str], ModuleType]
+) -> None:
+    onnx = need("onnx")
+    model = onnx.load_from_string(onnx_artifact.model)
+    shape = onnx.numpy_helper.from_array(np.array([7, -1], np.int64), "seven")
+    model.graph.initializer.append(shape)
+    node = onnx.helper.make_node("Reshape", ["image", "seven"], ["odd"])
+    model.graph.node.insert(0, node)
+    model.graph.node[1].input[0] = "odd"
+    message = refusal(replace(onnx_artifact, model=model.SerializeToString()))
+    assert message.startswith("OpenVINO refuses it: Non-'-1' output dimensions do not evenly")
+
+
 def test_weights_of_onnx_in_another_file(
     onnx_artifact: Artifact, need: Callable[[str], ModuleType]
 ) -> None:
@@ -334,7 +348,7 @@ def test_a_graph_of_open_shape(onnx_artifact: Artifact, tmp_path: Path) -> None:
 
 def test_another_name_in_the_manifest(artifact: Artifact) -> None:
     message = refusal(with_input(artifact, name="pixels"))
-    assert message.startswith("the graph has inputs ['image']")
+    assert message.startswith("the graph has inputs ['image [1, 3, 64, 64] float32']")
 
 
 def test_outputs_that_it_does_not_read(artifact: Artifact) -> None:
