@@ -54,7 +54,8 @@ def load_artifact(
     """Load an artifact by its name, shipped or pulled, or from a folder.
 
     Args:
-        model: name, name and id as `edge-pose model list` shows them, or a folder.
+        model: name, name and id as `edge-pose model list` shows them, or a folder; "default" is
+            the shipped default in ONNX.
         trust_ungated: also load artifacts whose accuracy was never checked.
         trusted_keys: public keys (PEM files, or folders of them); where there are any, a valid
             signature by one of them is required.

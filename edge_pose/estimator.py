@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import default_model, open_backend
+from edge_pose.backends import open_backend, resolve_model
 from edge_pose.backends.base import CPU, Backend
 from edge_pose.backends.cache import cache_root
 from edge_pose.config import ACQUIRE_SCORE, CROP_PADDING, MIN_KEYPOINT_SCORE
@@ -274,10 +274,9 @@ def load(
         UsageError: the runtime or its device is unknown, the model finds no keypoints, or it takes
             no detector.
     """
-    if model == "default":
-        model = default_model(backend)
     if not isinstance(model, Artifact):
-        model = load_artifact(model, trust_ungated=trust_ungated, trusted_keys=trusted_keys)
+        folder = resolve_model(model, asked=backend)
+        model = load_artifact(folder, trust_ungated=trust_ungated, trusted_keys=trusted_keys)
     artifact, root = model, cache_root(cache)
     check_task(artifact, detector=detector is not None)
     opened = open_backend(artifact, backend, threads, device=device, strict=strict, cache=root)

@@ -7,9 +7,10 @@ import platform
 import time
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import READS, default_model
+from edge_pose.backends import READS, resolve_model
 from edge_pose.backends.base import Runtime
 from edge_pose.backends.choice import choose
 from edge_pose.config import RunConfig
@@ -61,10 +62,9 @@ def load_model(config: RunConfig, profile: DeviceProfile | None = None) -> Loade
     """
     start = time.perf_counter()
     profile = profile or load_profile(config.profile)
-    model = config.model
-    if model == "default":
-        model = default_model(config.backend or profile.runtime.backend)
-    artifact = _trusted(model, config)
+    preferred = profile.runtime.backend
+    asked = config.backend or (preferred if config.strict else None)
+    artifact = _trusted(resolve_model(config.model, asked=asked, preferred=preferred), config)
     choice = choose(
         artifact.manifest,
         profile,
@@ -100,11 +100,15 @@ def _note_differences(manifest: Manifest, runtime: Runtime) -> None:
     file, here = manifest.file, platform.machine()
     if manifest.gate is not None and file.backend != runtime.backend:
         logger.info("%s: its gate was measured with %s", manifest.name, file.backend)
-    if file.arch and GENERIC.get(file.arch) != GENERIC.get(here.lower()):
+    if file.arch and _generic(file.arch) != _generic(here):
         logger.info("%s: its integers suit %s, this is %s", manifest.name, file.arch, here)
 
 
-def _trusted(model: str, config: RunConfig) -> Artifact:
+def _generic(machine: str) -> str:
+    return GENERIC.get(machine.lower(), machine.lower())
+
+
+def _trusted(model: str | Path, config: RunConfig) -> Artifact:
     keys = (config.trusted_keys,) if config.trusted_keys else ()
     return load_artifact(model, trust_ungated=config.trust_ungated, trusted_keys=keys)
 

@@ -11,7 +11,7 @@ from edge_pose.artifact import parse_manifest, read_manifest, read_manifest_byte
 from edge_pose.errors import ArtifactError
 from edge_pose.manifest import Gate, Manifest
 from edge_pose.model_store import ID_DIGITS, Entry
-from edge_pose.models import DEFAULT
+from edge_pose.models import DEFAULTS
 from edge_pose.signature import judge_signature
 from edge_pose.signing_keys import PublicKey
 
@@ -20,7 +20,7 @@ def list_row(entry: Entry, trusted: Sequence[PublicKey]) -> dict[str, Any]:
     """Return what a list says about an artifact; where it is damaged, `problem` says how."""
     row: dict[str, Any] = {
         "name": entry.name,
-        "default": entry.shipped and entry.name == DEFAULT,
+        "default": entry.shipped and entry.name in DEFAULTS.values(),
         "shipped": entry.shipped,
         "folder": str(entry.folder),
     }

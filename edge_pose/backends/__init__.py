@@ -16,7 +16,7 @@ from edge_pose.backends.cache import cache_key, drop_damaged, drop_unused, seal
 from edge_pose.errors import BackendError, UsageError
 from edge_pose.lookup import lookup
 from edge_pose.manifest import ModelFile
-from edge_pose.models import DEFAULT, DEFAULTS
+from edge_pose.models import DEFAULTS, shipped
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ def open_backend(
 
     Args:
         artifact: what to load.
-        name: a key of BACKENDS; the one that the manifest names by default.
+        name: a key of BACKENDS; by default the one that the manifest names, or, where that is not
+            installed, another one that reads the file.
         threads: inference threads; 0 leaves one core to capture, at least one.
         device: what to run on, see the runtime's module.
         strict: a device that is not there is an error instead of a reason to take the CPU.
@@ -103,18 +104,23 @@ def own_backend(file: ModelFile) -> str:
     return next((name for name in able if name in BACKENDS and installed(name)), file.backend)
 
 
-def default_model(wanted: str | None) -> str:
-    """Return the name of the shipped default in a format that an installed backend reads.
+def resolve_model(
+    model: str | Path, *, asked: str | None = None, preferred: str | None = None
+) -> str | Path:
+    """Turn "default" into the folder of the shipped default that suits the runtime.
 
     Args:
-        wanted: the backend to prefer.
+        model: any other name or folder is returned as it is.
+        asked: backend that is asked for, there or not.
+        preferred: backend that is taken where it is installed; after it any other one that is.
     """
-    for name in (wanted, *BACKENDS):
-        if name in BACKENDS and installed(name):
-            for file_format, model in DEFAULTS.items():
-                if file_format in READS[name]:
-                    return model
-    return DEFAULT
+    if model != "default":
+        return model
+    there = [name for name in (preferred, *BACKENDS) if name in BACKENDS and installed(name)]
+    backend = asked if asked in BACKENDS else next(iter(there), next(iter(BACKENDS)))
+    return next(
+        shipped()[name] for file_format, name in DEFAULTS.items() if file_format in READS[backend]
+    )
 
 
 def readers(file_format: str) -> list[str]:

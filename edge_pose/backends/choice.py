@@ -48,6 +48,8 @@ def choose(
 ) -> Choice:
     """Choose: what is asked for, else what the device profile says, else the artifact's own.
 
+    Where the artifact's own is not installed it is another one that reads the file.
+
     Args:
         manifest: of the artifact.
         profile: its runtime is taken where it reads the artifact and is installed.

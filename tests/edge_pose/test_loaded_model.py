@@ -203,8 +203,21 @@ def test_the_python_interface_takes_the_same_options(
             edge_pose.load(tiny_artifact, threads=threads)
 
 
+@pytest.fixture
+def only(need: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Return a function: let only these runtimes look installed."""
+    need("onnxruntime")
+    need("ai_edge_litert")
+
+    def there(*names: str) -> None:
+        for module in ("edge_pose.backends", "edge_pose.backends.choice"):
+            monkeypatch.setattr(f"{module}.installed", lambda name: name in names)
+
+    return there
+
+
 @pytest.mark.parametrize(
-    ("there", "wanted", "model", "backend"),
+    ("there", "preferred", "model", "backend"),
     [
         (("onnxruntime", "tflite"), "tflite", "hourglass_lite_s_tflite_int8", "tflite"),
         (("onnxruntime", "tflite"), "onnxruntime", "hourglass_lite_s_int8", "onnxruntime"),
@@ -215,17 +228,14 @@ def test_the_python_interface_takes_the_same_options(
 )
 def test_the_default_comes_in_the_format_of_an_installed_runtime(
     loaded: Load,
-    need: Callable[[str], ModuleType],
-    monkeypatch: pytest.MonkeyPatch,
+    only: Callable[..., None],
     there: tuple[str, ...],
-    wanted: str,
+    preferred: str,
     model: str,
     backend: str,
 ) -> None:
-    need("ai_edge_litert")
-    monkeypatch.setattr("edge_pose.backends.installed", lambda name: name in there)
-    monkeypatch.setattr("edge_pose.backends.choice.installed", lambda name: name in there)
-    run = loaded(wanted, config={"model": "default"})
+    only(*there)
+    run = loaded(preferred, config={"model": "default"})
     assert (run.estimator.manifest.name, run.runtime.backend) == (model, backend)
     run.estimator.close()
     with edge_pose.load() as estimator:
@@ -233,12 +243,32 @@ def test_the_default_comes_in_the_format_of_an_installed_runtime(
         assert estimator.manifest.name == first
 
 
+@pytest.mark.parametrize("there", [("onnxruntime",), ("onnxruntime", "tflite")])
 def test_the_default_follows_a_backend_that_is_asked_for(
-    loaded: Load, need: Callable[[str], ModuleType]
+    loaded: Load, only: Callable[..., None], there: tuple[str, ...]
 ) -> None:
-    need("ai_edge_litert")
-    run = loaded(config={"model": "default", "backend": "tflite"})
+    only(*there)
+    wishes = {"model": "default", "backend": "tflite"}
+    run = loaded(config=wishes)  # what is not there says so when it is opened, see test_tflite.py
     assert run.estimator.manifest.name == "hourglass_lite_s_tflite_int8"
     run.estimator.close()
     with edge_pose.load(backend="tflite") as estimator:
         assert estimator.backend.name == "tflite"
+
+
+def test_strict_asks_for_the_profiles_runtime(loaded: Load, only: Callable[..., None]) -> None:
+    only("onnxruntime")
+    run = loaded("tflite", config={"model": "default", "strict": True})
+    assert run.runtime.backend == "tflite"
+    run.estimator.close()
+
+
+def test_a_pulled_namesake_does_not_disturb_the_default(
+    loaded: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "edge_pose/models/hourglass_lite_s_int8-0123456789ab"
+    folder.mkdir(parents=True)
+    run = loaded(config={"model": "default"})
+    assert run.estimator.manifest.name == "hourglass_lite_s_int8"
+    run.estimator.close()
