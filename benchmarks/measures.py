@@ -12,6 +12,7 @@ from edge_pose.config import RunConfig
 from edge_pose.errors import EdgePoseError, SourceError
 from edge_pose.estimator import Stopwatch
 from edge_pose.metrics.latency import LatencyRecorder, LatencySummary
+from edge_pose.opencv_threads import one_opencv_thread
 from edge_pose.session import run
 from edge_pose.summary import RunSummary
 
@@ -28,13 +29,17 @@ def time_bare(work: Workload) -> Timing:
 
 
 def time_estimator(work: Workload) -> Timing:
-    """Time the estimator on frames that are in memory, always looking at the same region."""
+    """Time the estimator on frames that are in memory, always looking at the same region.
+
+    As in the pipeline, OpenCV has one thread.
+    """
     images, region = work.images, work.region
 
     def one(index: int, watch: Stopwatch) -> None:
         work.estimator.estimate(images[index % len(images)], region, watch)
 
-    return _time_loop(work.frames, one)
+    with one_opencv_thread:
+        return _time_loop(work.frames, one)
 
 
 def time_read_clip(work: Workload) -> Timing:

@@ -73,8 +73,8 @@ def load_artifact(
         require_signature(folder, data, read_public_keys(trusted_keys))
     manifest = parse_manifest(data, folder / MANIFEST)
     file = manifest.file
-    content = _read(folder, file)
-    weights = _read(folder, file.weights) if file.weights else None
+    content = read_declared(folder, file)
+    weights = read_declared(folder, file.weights) if file.weights else None
     if not trust_ungated:
         check_gate(manifest, folder)
     return Artifact(folder, manifest, content, weights)
@@ -91,19 +91,39 @@ def check_gate(manifest: Manifest, where: object) -> None:
         raise ArtifactError(f"{where}: {why}, convert it again or pass --trust-ungated")
 
 
-def _read(folder: Path, declared: ModelFile | WeightsFile) -> bytes:
-    """Return the content of a file that is what the manifest says."""
+def read_declared(folder: Path, declared: ModelFile | WeightsFile) -> bytes:
+    """Return the content of a file that is what the manifest says.
+
+    Raises:
+        ArtifactError: it cannot be read, or is no plain file of this size and hash.
+    """
     file = folder / declared.name
     try:
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):  # a pipe would never end
-            raise ArtifactError(f"{file}: is no plain file")
-        check_size(found.st_size, declared.size_bytes, file)
+        check_size(_plain_size(file), declared.size_bytes, file)
         data = file.read_bytes()
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
     check_hash(hashlib.sha256(data).hexdigest(), declared.sha256, file)
     return data
+
+
+def read_start(file: Path, limit_bytes: int) -> bytes:
+    """Return the content of a plain file, but never more than the limit and one byte.
+
+    Raises:
+        ArtifactError: it is a pipe, a device or a folder.
+        OSError: it cannot be read.
+    """
+    _plain_size(file)
+    with file.open("rb") as stream:
+        return stream.read(limit_bytes + 1)
+
+
+def _plain_size(file: Path) -> int:
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):  # a pipe would never end
+        raise ArtifactError(f"{file}: is no plain file")
+    return found.st_size
 
 
 def check_size(found: int, size_bytes: int, where: object) -> None:
@@ -167,12 +187,11 @@ def read_manifest_bytes(folder: Path) -> bytes:
     """Return the bytes of `folder/manifest.json`: what is hashed and signed.
 
     Raises:
-        ArtifactError: it cannot be read or is too long for a manifest.
+        ArtifactError: it cannot be read, is no plain file, or too long for a manifest.
     """
     file = folder / MANIFEST
     try:
-        with file.open("rb") as stream:
-            data = stream.read(MANIFEST_LIMIT_BYTES + 1)
+        data = read_start(file, MANIFEST_LIMIT_BYTES)
     except OSError as error:
         raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
     if len(data) > MANIFEST_LIMIT_BYTES:
@@ -207,7 +226,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
     Raises:
         ArtifactError: a figure is not finite, which JSON has no numbers for, or a text holds
-            control characters.
+            control or invisible characters.
     """
     values = manifest.model_dump(mode="json", by_alias=True)
     try:

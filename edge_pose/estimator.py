@@ -40,6 +40,9 @@ DETECTED_PADDING = 1.25  # crop side over the longer side of a detector's box, a
 class Stopwatch:
     """Adds up seconds per stage.
 
+    It goes wherever a network runs, and so it carries there what the pipeline has to be told then,
+    however deep in trackers, searches and detectors that is.
+
     Args:
         before_network: called whenever a network is about to run.
     """

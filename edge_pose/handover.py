@@ -15,6 +15,13 @@ POLL_S = 0.1  # how soon a thread that waits for space notices that the run is o
 JOIN_S = 5.0
 
 
+class NotReadyError(Exception):
+    """No item is ready in time.
+
+    Not TimeoutError: an iterable may raise that, and it would look as if something were to come.
+    """
+
+
 class Handover(Generic[Item]):
     """Runs an iterable in a thread; use it in a `with` statement and take items with `get`.
 
@@ -65,13 +72,13 @@ class Handover(Generic[Item]):
         """Return the next item, or None after the last one.
 
         Raises:
-            TimeoutError: there is none within `timeout_s`.
+            NotReadyError: there is none within `timeout_s`.
             BaseException: what the iterable raised; the items before that were handed out.
         """
         try:
             item = self._ready.get(timeout=timeout_s)
         except queue.Empty:
-            raise TimeoutError from None
+            raise NotReadyError from None
         if item is not None:
             self._space.put(None)
         elif self._error is not None:

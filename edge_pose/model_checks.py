@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +10,14 @@ from pathlib import Path
 from edge_pose.artifact import (
     MANIFEST,
     check_gate,
-    check_hash,
-    check_size,
     parse_manifest,
+    read_declared,
     read_manifest_bytes,
 )
 from edge_pose.errors import ArtifactError
-from edge_pose.manifest import Manifest
+from edge_pose.manifest import Manifest, ModelFile, WeightsFile
 from edge_pose.model_store import ID_DIGITS, manifest_id, store_folder
-from edge_pose.package import check_declared, declared_files
+from edge_pose.package import check_declared
 from edge_pose.signature import judge_signature
 from edge_pose.signing_keys import PublicKey
 
@@ -53,8 +51,9 @@ def check_artifact(folder: Path, trusted: Sequence[PublicKey]) -> list[Check]:
     except ArtifactError as error:
         return [Check("manifest", False, str(error))]
     checks = [Check("manifest", True, f"{manifest.schema_}, {manifest.name}")]
-    for name, (sha256, size_bytes) in declared_files(manifest).items():
-        checks.append(_try(name, partial(_file, folder / name, sha256, size_bytes)))
+    for file in (manifest.file, manifest.file.weights):
+        if file is not None:
+            checks.append(_try(file.name, partial(_file, folder, file)))
     checks.append(_try("gate", partial(_gate, manifest)))
     checks.append(_signature(folder, data, trusted))
     if folder.parent == store_folder():
@@ -69,14 +68,9 @@ def _try(name: str, check: Callable[[], str]) -> Check:
         return Check(name, False, str(error))
 
 
-def _file(file: Path, sha256: str, size_bytes: int) -> str:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from None
-    check_hash(hashlib.sha256(data).hexdigest(), sha256, file)
-    check_size(len(data), size_bytes, file)
-    return f"SHA-256 {sha256[:12]}…, {size_bytes} bytes"
+def _file(folder: Path, declared: ModelFile | WeightsFile) -> str:
+    read_declared(folder, declared)
+    return f"SHA-256 {declared.sha256[:12]}…, {declared.size_bytes} bytes"
 
 
 def _gate(manifest: Manifest) -> str:

@@ -130,7 +130,10 @@ def unpack(request: Request, folder: Path) -> None:
         raise ArtifactError(f"{parent}: no such folder")
     with opened(request, parent) as package, partial_folder(parent) as partial:
         package.extract(partial)
-        move_into_place(partial, folder.absolute(), replace=False)  # it may have come meanwhile
+        try:
+            move_into_place(partial, folder.absolute(), replace=False)  # it may have come meanwhile
+        except OSError as error:
+            raise ArtifactError(f"{folder}: cannot be created: {error.strerror}") from None
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from edge_pose.bottom_up import BottomUpEstimator
 from edge_pose.config import RunConfig, TrackingConfig
 from edge_pose.estimator import Estimator, Stopwatch
 from edge_pose.frame_queue import FrameQueue
+from edge_pose.handover import NotReadyError
 from edge_pose.smoothing import KeypointSmoother
 from edge_pose.sources.base import Source
 from edge_pose.tracking import PersonTracker
@@ -66,12 +67,14 @@ class Pipeline:
             SourceError: the source broke; the results before that were yielded.
             BackendError: the runtime failed.
         """
-        count = 0
+        count, limit = 0, self._config.max_frames
         with FrameQueue(self._source) as frames:
-            while count != self._config.max_frames and (frame := self._next(frames)) is not None:
-                yield self._process(frame, frames.dropped)
-                count += 1
-            self._on_pause()  # closing a camera takes a while
+            try:
+                while count != limit and (frame := self._next(frames)) is not None:
+                    yield self._process(frame, frames.dropped)
+                    count += 1
+            finally:
+                self._on_pause()  # closing a camera takes a while
 
     def cancel(self) -> None:
         """End the iteration after the frame in work; for another thread than the iterating one."""
@@ -87,7 +90,7 @@ class Pipeline:
         while not self._stopped:
             try:
                 frame = frames.get(wait_s)
-            except TimeoutError:
+            except NotReadyError:
                 self._on_pause()
                 wait_s = POLL_S
                 if self._source.live and time.monotonic() - silent_since > STALE_S:

@@ -6,18 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
-
-import cv2
 
 from edge_pose._version import __version__
 from edge_pose.config import RunConfig, load_config
 from edge_pose.errors import EdgePoseError, SourceError, UsageError
 from edge_pose.figures import RunFigures
-from edge_pose.handover import Handover
+from edge_pose.handover import Handover, NotReadyError
 from edge_pose.loaded_model import LoadedModel, load_model
 from edge_pose.messages import CameraState, MessageContext, poses_message, state_message
+from edge_pose.opencv_threads import one_opencv_thread
 from edge_pose.pipeline import Pipeline
 from edge_pose.power import EnergyRecorder, PowerSummary, open_meter
 from edge_pose.profile import load_profile
@@ -44,7 +43,7 @@ def run(
     """Do what the configuration says until the source ends or `stop` is set.
 
     A source that breaks in the middle ends the run; the summary's `error` says why, and everything
-    up to there is published and closed.
+    up to there is published and closed. While frames come OpenCV has one thread in this process.
 
     Raises:
         EdgePoseError: something could not be opened.
@@ -108,17 +107,6 @@ def check_outputs(config: RunConfig) -> None:
             owner = taken.setdefault(path.resolve(), key)
             if owner != key:
                 raise UsageError(f"{key} {path}: is {owner}, too; choose another file")
-
-
-@contextmanager
-def _one_opencv_thread() -> Iterator[None]:
-    """Keep OpenCV from waking every core for a crop, which takes 0.1 ms: others work there."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
 
 
 class Session:
@@ -185,7 +173,7 @@ class Session:
         self.figures = RunFigures()
         reason = None
         try:
-            with _one_opencv_thread():
+            with one_opencv_thread:
                 for result in self._results(stop, energy):
                     start = time.perf_counter()
                     message = poses_message(result, self.context)
@@ -224,7 +212,7 @@ class Session:
                     due_s = time.monotonic() + interval_s
                 try:
                     result = results.get(max(due_s - time.monotonic(), 0.0))
-                except TimeoutError:
+                except NotReadyError:
                     continue
                 if result is None:
                     return

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_pose.artifact import MANIFEST, load_artifact, read_manifest_bytes
+from edge_pose.artifact import MANIFEST, load_artifact, read_manifest_bytes, read_start
 from edge_pose.config import first_error
 from edge_pose.errors import ArtifactError
 from edge_pose.signing_keys import PublicKey, need_cryptography, read_private_key
@@ -161,12 +161,11 @@ def read_signature_bytes(folder: Path) -> bytes | None:
     """Return the content of manifest.json.sig, None if there is none.
 
     Raises:
-        ArtifactError: it cannot be read.
+        ArtifactError: it cannot be read or is no plain file.
     """
     file = folder / SIGNATURE
     try:
-        with file.open("rb") as stream:
-            return stream.read(SIGNATURE_LIMIT_BYTES + 1)
+        return read_start(file, SIGNATURE_LIMIT_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

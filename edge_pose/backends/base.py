@@ -136,7 +136,7 @@ def described(name: str, shape: Sequence[object], dtype: str) -> str:
 def check_graph(
     manifest: Manifest, inputs: Sequence[str], outputs: Sequence[str], where: object
 ) -> None:
-    """Compare a graph's tensors with what the manifest says, before any memory is taken for them.
+    """Compare a graph's tensors with the manifest, before one of the manifest's size is made.
 
     Args:
         manifest: of the artifact.

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from edge_pose.manifest import Manifest
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 OFF = "off"
 KEY_DIGITS = 16
 SUMS = "SHA256SUMS"
-FOLDER = re.compile(rf".+-[0-9a-f]{{{KEY_DIGITS}}}")
+FOLDER = re.compile(rf"(onnxruntime|openvino|tflite)-.+-[0-9a-f]{{{KEY_DIGITS}}}")
 UNUSED_S = 90 * 24 * 3600.0
 """What no run has opened for so long is of a model, or a runtime's version, that is gone."""
 
@@ -54,7 +55,11 @@ def cache_key(manifest: Manifest, backend: str, version: str, device: str) -> st
 
 
 def drop_damaged(folder: Path) -> None:
-    """Delete the files of a cache folder whose content is not what `seal` saw."""
+    """Delete the files of a cache folder whose content is not what `seal` saw.
+
+    From here on the folder counts as in use: no other process deletes it while it is read.
+    """
+    _touch(folder)
     try:
         listed = [line.split("  ", 1) for line in (folder / SUMS).read_text("utf-8").splitlines()]
         digests = _digests(folder)
@@ -82,18 +87,41 @@ def drop_unused(folder: Path) -> None:
     """Note that a cache folder is in use, and delete those beside it that have not been for long.
 
     Each new version of a model or a runtime makes a folder of its own: nothing else ends the old
-    ones' lives.
+    ones' lives. They are compared with each other: what the clock says now may be wrong.
     """
     try:
         if not folder.is_dir():
             return  # this runtime keeps nothing
-        os.utime(folder)
-        for other in folder.parent.iterdir():
-            unused_s = time.time() - other.lstat().st_mtime
-            if FOLDER.fullmatch(other.name) and unused_s > UNUSED_S:
+        _touch(folder)
+        used_s = _beside(folder)
+        for other, time_s in used_s.items():
+            if max(used_s.values()) - time_s > UNUSED_S:
                 shutil.rmtree(other, ignore_errors=True)  # follows no links
     except OSError as error:
         logger.debug("compile cache %s: cannot be cleared: %s", folder.parent, error.strerror)
+
+
+def _touch(folder: Path) -> None:
+    """Date a folder now, but never before those beside it.
+
+    A board without a clock chip starts with an old date, and has the right one when the network
+    tells it: a folder in use would look like one that is gone.
+    """
+    with suppress(OSError):  # not there yet, or read-only
+        now_s = max([time.time(), *_beside(folder).values()])
+        os.utime(folder, (now_s, now_s))
+
+
+def _beside(folder: Path) -> dict[Path, float]:
+    """Return when each sealed folder beside this one was used last, in seconds since 1970.
+
+    The cache may lie in a folder that others use, too: theirs are left alone.
+    """
+    return {
+        other: other.lstat().st_mtime
+        for other in folder.parent.iterdir()
+        if other != folder and FOLDER.fullmatch(other.name) and (other / SUMS).is_file()
+    }
 
 
 def _digests(folder: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Refuse ONNX files that point to other files, before any runtime reads them.
+"""Refuse ONNX files that are not the whole network in plain view, before any runtime reads them.
 
 The artifact's hash covers the model file alone. An ONNX tensor may name another file to take its
 values from ("external data"); runtimes resolve such names in ways of their own, older ones also
@@ -36,8 +36,8 @@ Field = tuple[int, int, memoryview]
 """Number, varint value and bytes; of the last two one is empty."""
 
 
-def refuse_external_data(model: bytes, where: str) -> None:
-    """Make sure that an ONNX file contains all of its network.
+def refuse_foreign_parts(model: bytes, where: str) -> None:
+    """Make sure that an ONNX file contains all of its network, as operators and numbers.
 
     Args:
         model: content of the file.
@@ -49,18 +49,16 @@ def refuse_external_data(model: bytes, where: str) -> None:
             anything else either.
     """
     try:
-        found = next(_external(memoryview(model), "model", 0), None)
+        found = next(_foreign(memoryview(model), "model", 0), None)
     except (IndexError, ValueError):
         message = f"{where}: the ONNX reader refuses it: damaged, or no ONNX file"
         raise BackendError(message) from None
     if found is not None:
-        raise ArtifactError(
-            f"{where}: {found}; an artifact is one file, export it with its weights inside"
-        )
+        raise ArtifactError(f"{where}: {found}")
 
 
-def _external(message: memoryview, kind: str, depth: int) -> Iterator[str]:
-    """Yield a description of each tensor that lies elsewhere, and of each compiled node."""
+def _foreign(message: memoryview, kind: str, depth: int) -> Iterator[str]:
+    """Say of each tensor that lies elsewhere, and of each compiled node, what to do about it."""
     if depth > MAX_DEPTH:
         raise ValueError("graphs in graphs without end")
     if kind == "tensor":
@@ -68,9 +66,12 @@ def _external(message: memoryview, kind: str, depth: int) -> Iterator[str]:
         return
     for number, _, content in _fields(message):
         if kind == "node" and number == OP_TYPE and content == COMPILED:
-            yield "a node EPContext stands for what was compiled for one device"
+            yield (
+                "a node EPContext stands for what was compiled for one device; give the graph that"
+                " it was compiled from"
+            )
         if number in CHILDREN[kind]:
-            yield from _external(content, CHILDREN[kind][number], depth + 1)
+            yield from _foreign(content, CHILDREN[kind][number], depth + 1)
 
 
 def _external_tensor(message: memoryview) -> Iterator[str]:
@@ -86,7 +87,10 @@ def _external_tensor(message: memoryview) -> Iterator[str]:
         elif number == DATA_LOCATION:
             elsewhere = elsewhere or value != 0
     if elsewhere:
-        yield f"tensor '{name}' lies in another file, {location!r}"
+        yield (
+            f"tensor '{name}' lies in another file, {location!r}; an artifact is one file, export"
+            " it with its weights inside"
+        )
 
 
 def _text(content: memoryview) -> str:

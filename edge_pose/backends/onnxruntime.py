@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import CPU, BackendOptions, check_graph, closed, described
-from edge_pose.backends.onnx_scan import refuse_external_data
+from edge_pose.backends.onnx_scan import refuse_foreign_parts
 from edge_pose.errors import BackendError
 from edge_pose.lookup import lookup
 from edge_pose.types import FloatArray
@@ -55,7 +55,7 @@ def load(artifact: Artifact, options: BackendOptions) -> OnnxRuntimeBackend:
     if manifest.file.format != "onnx":
         raise BackendError(f"{artifact.folder}: format {manifest.file.format}, expected onnx")
     lookup(DEVICES, options.device, "device of onnxruntime")
-    refuse_external_data(artifact.model, str(artifact.folder / manifest.file.name))
+    refuse_foreign_parts(artifact.model, str(artifact.folder / manifest.file.name))
     try:
         import onnxruntime as ort
     except ImportError:

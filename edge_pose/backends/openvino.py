@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends.base import CPU, BackendOptions, check_graph, closed, described
-from edge_pose.backends.onnx_scan import refuse_external_data
+from edge_pose.backends.onnx_scan import refuse_foreign_parts
 from edge_pose.backends.openvino_devices import check_running, members, present, properties
 from edge_pose.errors import BackendError
 from edge_pose.manifest import InputTensor, Manifest
@@ -84,7 +84,7 @@ def _read(core: Any, artifact: Artifact) -> Any:  # noqa: ANN401 - openvino's ow
     file = artifact.manifest.file
     where = str(artifact.folder / file.name)
     if file.format == "onnx":
-        refuse_external_data(artifact.model, where)
+        refuse_foreign_parts(artifact.model, where)
         return core.read_model(io.BytesIO(artifact.model))
     if not artifact.model.lstrip().startswith(b"<"):  # it would try its other readers
         raise BackendError(f"{where}: OpenVINO refuses it: no XML")

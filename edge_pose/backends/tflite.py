@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge_pose.artifact import Artifact
 from edge_pose.backends import edgetpu
-from edge_pose.backends.base import CPU, BackendOptions, closed
+from edge_pose.backends.base import CPU, BackendOptions, check_graph, closed, described
 from edge_pose.errors import BackendError
 from edge_pose.lookup import lookup
 from edge_pose.manifest import InputTensor, Manifest
@@ -48,18 +48,12 @@ def load(artifact: Artifact, options: BackendOptions) -> TfliteBackend:
     interpreter, _ = _runtime()
     device, delegates = edgetpu.delegates(interpreter, artifact.model, options, where)
     graph = open_graph(artifact.model, options.threads, where, delegates)
-    found = [tensor.described for tensor in (*graph.inputs, *graph.outputs)]
-    width, height = manifest.input.size
-    planar = manifest.input.layout == "nchw"
-    shape = (1, 3, height, width) if planar else (1, height, width, 3)
-    expected = [_described(manifest.input.name, shape, manifest.input.dtype)]
-    expected += [_described(o.name, o.shape, o.dtype) for o in manifest.outputs]
-    if len(graph.inputs) != 1 or found[0] != expected[0] or sorted(found) != sorted(expected):
-        inputs, outputs = [t.described for t in graph.inputs], [t.described for t in graph.outputs]
-        raise BackendError(
-            f"{where}: the graph has inputs {inputs} and outputs {outputs}, the manifest says"
-            f" {expected[:1]} and {expected[1:]}"
-        )
+    declared = [output.name for output in manifest.outputs]
+    ordered = sorted(  # those of which the manifest says nothing are last
+        graph.outputs, key=lambda t: declared.index(t.name) if t.name in declared else len(declared)
+    )
+    inputs, outputs = ([t.described for t in tensors] for tensors in (graph.inputs, ordered))
+    check_graph(manifest, inputs, outputs, where)
     return TfliteBackend(graph, manifest, where, device)
 
 
@@ -127,7 +121,7 @@ class GraphTensor:
     @property
     def described(self) -> str:
         """Name, shape and dtype, to compare and to show."""
-        return _described(self.name, self.shape, self.dtype.name)
+        return described(self.name, self.shape, self.dtype.name)
 
 
 class Graph:
@@ -231,10 +225,6 @@ def _real(stored: NDArray[Any], tensor: GraphTensor, *, channels_last: bool) -> 
 
 def _joined(parts: list[FloatArray]) -> FloatArray:
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-
-def _described(name: str, shape: tuple[int, ...], dtype: str) -> str:
-    return f"{name} {list(shape)} {dtype}"
 
 
 def _line(error: Exception) -> str:

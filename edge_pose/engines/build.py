@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from edge_pose.artifact import Artifact
-from edge_pose.backends.onnx_scan import refuse_external_data
+from edge_pose.backends.onnx_scan import refuse_foreign_parts
 from edge_pose.engines.base import PRECISIONS, WORKSPACE_MIB, EngineBuilder, EngineRequest
 from edge_pose.engines.calibration_cache import parse_cache, with_version
 from edge_pose.errors import ArtifactError, UsageError
@@ -122,7 +122,7 @@ def _check(artifact: Artifact, precision: str, calibration_cache: Path | None) -
             f"{artifact.folder}: is {file.format} {file.precision}, TensorRT takes onnx fp16 or"
             " fp32; its 8-bit integers come from a calibration cache"
         )
-    refuse_external_data(artifact.model, str(artifact.folder / file.name))
+    refuse_foreign_parts(artifact.model, str(artifact.folder / file.name))
 
 
 def _read_cache(file: Path | None) -> str:

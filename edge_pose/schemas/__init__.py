@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_pose.errors import PublisherError
 from edge_pose.lookup import lookup
+from edge_pose.strict_json import finite
 
 SCHEMAS: dict[str, str] = {
     "edge_pose.poses/1": "poses-1.json",
@@ -83,7 +84,7 @@ def validate_message(payload: bytes | str) -> dict[str, Any]:
 def _parse(payload: bytes | str) -> object:
     try:
         text = payload.decode("utf-8") if isinstance(payload, bytes) else payload
-        parsed: object = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        parsed: object = json.loads(text, parse_float=finite, parse_constant=finite)
     except UnicodeDecodeError as error:
         raise PublisherError(f"message: not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -91,14 +92,6 @@ def _parse(payload: bytes | str) -> object:
     except ValueError as error:
         raise PublisherError(f"message: not valid JSON: {error}") from None
     return parsed
-
-
-def _finite(text: str) -> float:
-    """Python's parser takes NaN, Infinity and 1e999; JSON numbers are finite."""
-    value = float(text)
-    if value - value != 0.0:
-        raise ValueError(f"{text} is not a finite number")
-    return value
 
 
 def _path(parts: list[str]) -> str:

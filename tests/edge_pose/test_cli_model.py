@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -185,7 +186,7 @@ def test_control_characters_of_a_manifest_stay_out_of_the_terminal(
         assert done.code == 1
         told = done.out + done.err
         assert told.replace("\n", "").isprintable()
-        assert r"'\x1b[2Jcleared': no control characters and line ends allowed" in told
+        assert r"'\x1b[2Jcleared': no control or invisible characters and no line" in told
 
 
 def test_verify_names_every_check(run: Run, artifact_copy: Any, packed: Path) -> None:
@@ -194,7 +195,7 @@ def test_verify_names_every_check(run: Run, artifact_copy: Any, packed: Path) ->
         ["ok", "manifest"], ["ok", "model.onnx"], ["ok", "gate"], ["-", "signature"],
     ]  # fmt: skip
     artifact_copy.set("gate.passed", False)
-    artifact_copy.model.write_bytes(b"x")
+    artifact_copy.model.write_bytes(bytes(artifact_copy.model.stat().st_size))
     done = run("verify", artifact_copy.folder)
     assert done.code == 1
     assert done.out.count("FAILED") == 2
@@ -204,6 +205,18 @@ def test_verify_names_every_check(run: Run, artifact_copy: Any, packed: Path) ->
     assert [c["name"] for c in values["checks"] if c["passed"] is False] == ["model.onnx", "gate"]
     artifact_copy.model.unlink()
     assert "model.onnx: cannot be read" in run("verify", artifact_copy.folder).out
+    with artifact_copy.model.open("ab") as file:
+        file.truncate(1 << 40)  # a terabyte of zeros that takes no place
+    assert f"model.onnx: {1 << 40} bytes, the" in run("verify", artifact_copy.folder).out
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "manifest.json", "manifest.json.sig"])
+def test_verify_waits_for_no_pipe(run: Run, artifact_copy: Any, name: str) -> None:
+    (artifact_copy.folder / name).unlink(missing_ok=True)
+    os.mkfifo(artifact_copy.folder / name)
+    done = run("verify", artifact_copy.folder)
+    assert done.code == 1
+    assert f"{artifact_copy.folder / name}: is no plain file" in done.out
 
 
 def test_an_edit_after_the_pull_is_seen(run: Run, packed: Path) -> None:

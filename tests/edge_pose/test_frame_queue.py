@@ -11,6 +11,7 @@ import pytest
 
 from edge_pose.errors import SourceError
 from edge_pose.frame_queue import DEPTH, FrameQueue
+from edge_pose.handover import NotReadyError
 from edge_pose.types import Frame, utc_now
 
 WAIT_S = 10.0
@@ -116,7 +117,7 @@ def test_no_frame_in_time() -> None:
             yield frame(0)
 
     with FrameQueue(Silent([], live=True)) as frames:
-        with pytest.raises(TimeoutError):
+        with pytest.raises(NotReadyError):
             frames.get(0.01)
         release.set()
         taken = frames.get(WAIT_S)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_pose.handover import Handover
+from edge_pose.handover import Handover, NotReadyError
 
 WAIT_S = 10.0
 
@@ -34,7 +34,7 @@ class Steps:
 
 
 def nothing_ready(handover: Handover[int]) -> bool:
-    with pytest.raises(TimeoutError):
+    with pytest.raises(NotReadyError):
         handover.get(0.05)
     return True
 

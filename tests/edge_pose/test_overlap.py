@@ -75,15 +75,47 @@ def test_a_result_is_published_while_the_network_runs_on_the_next_frame(
     assert made == 1  # the last frame has no next one
 
 
+@pytest.fixture
+def two_opencv_threads() -> Iterator[None]:
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(2)
+    yield
+    cv2.setNumThreads(before)
+
+
+@pytest.mark.usefixtures("two_opencv_threads")
 def test_opencv_has_one_thread_while_frames_come_and_all_of_them_again_afterwards(
     config: RunConfig, model: LoadedModel
 ) -> None:
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(2)
-    try:
-        seen: list[int] = []
-        loop(config, model, lambda _: seen.append(cv2.getNumThreads()))
-        assert seen == [1] * 6
-        assert cv2.getNumThreads() == 2
-    finally:
-        cv2.setNumThreads(before)
+    seen: list[int] = []
+    loop(config, model, lambda _: seen.append(cv2.getNumThreads()))
+    assert seen == [1] * 6
+    assert cv2.getNumThreads() == 2
+
+
+@pytest.mark.usefixtures("two_opencv_threads")
+def test_opencv_has_one_thread_until_the_last_of_two_runs_ends(
+    config: RunConfig, model: LoadedModel, tmp_path: Path
+) -> None:
+    first_is_in, second_is_in = threading.Event(), threading.Event()
+
+    def wait_for_the_second(_: FrameResult) -> None:
+        first_is_in.set()
+        assert second_is_in.wait(WAIT_S)
+
+    seen: list[int] = []
+
+    def outlive_the_first(_: FrameResult) -> None:
+        second_is_in.set()
+        first.join(WAIT_S)
+        seen.append(cv2.getNumThreads())
+
+    first = threading.Thread(target=loop, args=(config, model, wait_for_the_second))
+    first.start()
+    assert first_is_in.wait(WAIT_S)
+    other = config.model_copy(update={"jsonl": tmp_path / "others.jsonl"})
+    with (others := load_model(other)).estimator:
+        loop(other, others, outlive_the_first)
+    assert not first.is_alive()
+    assert seen == [1] * 6
+    assert cv2.getNumThreads() == 2

@@ -330,7 +330,7 @@ def test_a_target_that_comes_meanwhile(packed: Path, tmp_path: Path) -> None:
         mine.parent.mkdir(exist_ok=True)
         mine.touch()
 
-    with pytest.raises(ArtifactError, match="cannot be written: Directory not empty"):
+    with pytest.raises(ArtifactError, match="there: cannot be created: Directory not empty"):
         unpack(Request(str(packed), on_bytes=arrive), tmp_path / "there")
     assert mine.exists()
     assert not list(tmp_path.glob(".partial-*"))

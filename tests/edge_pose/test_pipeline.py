@@ -15,7 +15,7 @@ import pytest
 import edge_pose
 from edge_pose import pipeline as pipeline_module
 from edge_pose.config import RunConfig
-from edge_pose.errors import SourceError
+from edge_pose.errors import BackendError, SourceError
 from edge_pose.estimator import Estimator
 from edge_pose.pipeline import Pipeline
 from edge_pose.types import Frame, Image, utc_now
@@ -157,6 +157,17 @@ def test_an_error_of_the_source_comes_after_its_results(
         next(results)
 
 
+def test_a_source_that_gives_up_ends_the_loop(estimator: Estimator, walk: list[Image]) -> None:
+    """A library's TimeoutError is an error, not a reason to wait for more."""
+    source, stop = Pictures(walk[:2]), threading.Event()
+    source.error = TimeoutError("timed out")
+    too_long = threading.Timer(30, stop.set)
+    too_long.start()
+    with pytest.raises(TimeoutError, match="timed out"):
+        list(Pipeline(source, estimator, CONFIG, stop=stop))
+    too_long.cancel()
+
+
 def test_leaving_the_loop_ends_the_capturing_thread(
     estimator: Estimator, walk: list[Image]
 ) -> None:
@@ -190,6 +201,23 @@ def test_pauses_are_told_before_each_network_run_and_before_the_source_is_closed
     for before, event in itertools.pairwise(events):
         assert before == "pause" or event not in ("network", "close")
     assert events[-1] == "close"
+
+
+def test_what_breaks_is_followed_by_a_pause_before_the_source_is_closed(
+    estimator: Estimator, walk: list[Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+
+    def run(_: object) -> None:
+        events.append("network")
+        raise BackendError("it fails")
+
+    monkeypatch.setattr(estimator.backend, "run", run)
+    source = Pictures(walk)
+    monkeypatch.setattr(source, "close", lambda: events.append("close"))
+    with pytest.raises(BackendError):
+        list(Pipeline(source, estimator, CONFIG, on_pause=lambda: events.append("pause")))
+    assert events[-3:] == ["network", "pause", "close"]
 
 
 def test_a_wait_for_a_frame_is_a_pause(estimator: Estimator, walk: list[Image]) -> None:

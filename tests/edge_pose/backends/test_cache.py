@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from edge_pose.artifact import Artifact, load_artifact
-from edge_pose.backends import open_backend
+from edge_pose.backends import BACKENDS, open_backend
 from edge_pose.backends.base import BackendOptions
 from edge_pose.backends.cache import (
+    FOLDER,
     SUMS,
     UNUSED_S,
     cache_key,
@@ -37,6 +38,15 @@ def artifact(tiny_artifact: Path, need: Callable[[str], ModuleType]) -> Artifact
 def files(folder: Path) -> list[Path]:
     """Return what a runtime wrote."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SUMS)
+
+
+def kept(folder: Path, time_s: float) -> Path:
+    """Make a sealed cache folder that was used last at this time."""
+    folder.mkdir()
+    (folder / "model.blob").touch()
+    seal(folder)
+    os.utime(folder, (time_s, time_s))
+    return folder
 
 
 def test_a_setting_is_the_users_cache_a_folder_or_off(
@@ -72,6 +82,8 @@ def test_whatever_changes_what_is_compiled_changes_the_key(artifact: Artifact) -
     strange = cache_key(manifest, "openvino", "1/../x", "AUTO:NPU,CPU")
     assert strange.startswith("openvino-1_.._x-auto_npu_cpu-")
     assert Path(strange).name == strange
+    for backend in BACKENDS:  # each is cleared away when its time has come
+        assert FOLDER.fullmatch(cache_key(manifest, backend, "", "CPU"))
 
 
 def test_a_second_start_finds_what_the_first_one_compiled(
@@ -115,27 +127,44 @@ def test_a_damaged_compiled_model_is_compiled_anew(
 
 
 def test_what_no_run_has_opened_for_long_is_deleted(artifact: Artifact, tmp_path: Path) -> None:
-    old = time.time() - UNUSED_S - 60
-
-    def age(name: str) -> Path:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "model.blob").touch()
-        os.utime(tmp_path / name, (old, old))
-        return tmp_path / name
-
+    now = time.time()
+    old = now - UNUSED_S - 60
+    gone = kept(tmp_path / f"openvino-2025.1-cpu-{'a' * 16}", old)
+    recent = kept(tmp_path / f"openvino-2026.1-cpu-{'b' * 16}", now)
+    not_ours = [kept(tmp_path / name, old) for name in ("pictures", f"serde-{'0' * 16}")]
+    not_sealed = kept(tmp_path / f"openvino-maps-{'0' * 16}", old)
+    (not_sealed / SUMS).unlink()
+    os.utime(not_sealed, (old, old))
     open_backend(artifact, "openvino", cache=tmp_path).close()
-    (used,) = tmp_path.iterdir()
+    (used,) = set(tmp_path.iterdir()) - {gone, recent, not_sealed, *not_ours}
     os.utime(used, (old, old))
-    gone, not_ours = age(f"openvino-2025.1-cpu-{'a' * 16}"), age("pictures")
-    recent = tmp_path / f"openvino-2026.1-cpu-{'b' * 16}"
-    recent.mkdir()
     open_backend(artifact, "openvino", cache=tmp_path).close()
     assert not gone.exists()
-    assert (not_ours / "model.blob").exists()
-    assert recent.exists()
+    assert all((folder / "model.blob").exists() for folder in (recent, not_sealed, *not_ours))
     assert (used / SUMS).exists()
     assert used.stat().st_mtime > old + 60  # opened, so it stays for as long again
     drop_unused(tmp_path / "none" / "there")
+
+
+def test_a_folder_is_in_use_before_it_is_read(tmp_path: Path) -> None:
+    long_ago = 1e9
+    folder = kept(tmp_path / f"openvino-1-cpu-{'a' * 16}", long_ago)
+    drop_damaged(folder)
+    assert folder.stat().st_mtime > time.time() - 3600
+
+
+def test_a_clock_that_is_behind_makes_nothing_old(tmp_path: Path) -> None:
+    """A board without a clock chip starts years ago, and jumps when the network tells the time."""
+    ahead = time.time() + 2 * UNUSED_S  # as seen by a clock that is as far behind
+    door = kept(tmp_path / f"openvino-1-cpu-{'a' * 16}", ahead - 60)
+    hall = kept(tmp_path / f"openvino-1-cpu-{'b' * 16}", ahead)
+    drop_damaged(door)
+    drop_unused(door)
+    assert door.stat().st_mtime == pytest.approx(ahead, abs=1)
+    later = kept(tmp_path / f"openvino-1-cpu-{'c' * 16}", ahead + 60)
+    drop_unused(later)
+    assert door.exists()
+    assert hall.exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning(
