@@ -56,10 +56,10 @@ def _unsteady(warm_up: WarmUp, modes: Mapping[str, Mode]) -> Iterator[str]:
         yield "no frames were discarded: the figures hold the machine's warm-up"
     elif not warm_up.steady:
         many = (
-            f"from pass to pass the same {warm_up.window} frames still change by more than"
-            f" {warm_up.tolerance:.0%} and than they scatter"
+            f"the same {warm_up.window} frames still change from pass to pass by more than"
+            f" {warm_up.tolerance:.0%}"
         )
-        few = f"less than {CALM + 1} passes over {warm_up.window} frames tell nothing"
+        few = f"fewer than {CALM + 1} passes over {warm_up.window} frames tell nothing"
         yield (
             f"not steady after {warm_up.discarded_frames} frames of warm-up:"
             f" {few if len(warm_up.medians_ms) <= CALM else many}"
@@ -67,7 +67,9 @@ def _unsteady(warm_up: WarmUp, modes: Mapping[str, Mode]) -> Iterator[str]:
     for name, mode in modes.items():
         change = drift(mode.latency["end_to_end"].p50_ms.values)
         if change is not None:
+            why = "it heats up, or is held back" if change > 0 else "it was not warm yet"
             yield (
-                f"not steady: from the first repeat to the last the median latency changed by"
-                f" {change:+.0%} ({mode_words(name)}): the machine warms up, or slows down"
+                f"not steady: from the first repeat to the last the median latency"
+                f" {'rose' if change > 0 else 'fell'} by {abs(change):.0%} ({mode_words(name)}):"
+                f" {why}"
             )

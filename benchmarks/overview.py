@@ -74,10 +74,12 @@ def accuracy_text(result: DeviceResult) -> str:
 def _line(one: Named) -> Line:
     result, figures = one.result, _chosen(one.result)
     artifact, meter = result.artifact, result.meter
-    lost = any(not mode.power.known for mode in result.modes.values())
+    lost = set() if result.modes[figures["fps"].mode].power.known else set(OF_POWER)
+    if artifact.accuracy is None:
+        lost.discard("ae")  # there would be none anyway
 
     def cell(name: str) -> str:
-        absent = LOST if lost and name in OF_POWER else "–"
+        absent = LOST if name in lost else "–"
         return value_text(figures[name]) if name in figures else absent
 
     return Line(
@@ -96,9 +98,12 @@ def _line(one: Named) -> Line:
 
 
 def _chosen(result: DeviceResult) -> dict[str, Figure]:
+    """Return the figures by short name; those of power belong to the mode of the FPS beside."""
     figures = named_figures(result)
-    short = short_names(figures)
-    return {name: figures[short[name]] for name in FIGURES if name in short}
+    full = short_names(figures)
+    mode = figures[full["fps"]].mode
+    full |= {name: f"{mode}.{name}" for name in OF_POWER}
+    return {name: figures[full[name]] for name in FIGURES if full.get(name) in figures}
 
 
 def _modes(chosen: Sequence[dict[str, Figure]], pick: Callable[[dict[str, Figure]], Figure]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.environment import Environment
@@ -26,9 +27,9 @@ from edge_pose.artifact import load_artifact
 from edge_pose.backends import thread_count
 from edge_pose.errors import UsageError
 from edge_pose.estimator import load
-from edge_pose.power import open_meter, read_state
+from edge_pose.power import PowerMeter, open_meter, read_state
 from edge_pose.profile import load_profile
-from edge_pose.types import utc_now
+from edge_pose.types import FloatArray, utc_now
 
 OUR_CROP = 1.25  # what ours are trained with
 ALIKE = (
@@ -82,8 +83,7 @@ def peers_benchmark(
     Args:
         plan: what to measure.
         peers: their files.
-        people: the first ones are what is timed and what AE counts; on others accuracy is measured,
-            too.
+        people: the first ones are timed and count for AE; of others only accuracy is measured.
         environment: read before anything was loaded.
         notes: for the report, for example which peers are missing.
         on_round: called after each round with its number from 1.
@@ -102,11 +102,9 @@ def peers_benchmark(
         for number in range(1, plan.rounds + 1):
             rounds.append(run_round(contestants, timed, number, instruments, plan.power_s))
             on_round(number, rounds[-1])
-        found = [(timed, {name: turns.keypoints for name, turns in rounds[0].items()})]
+        found = [(timed, _keypoints(rounds[0]))]
         for others in more:
-            turns_of = run_round(contestants, others, 1, instruments, 0.0)
-            found.append((others, {name: turns.keypoints for name, turns in turns_of.items()}))
-        estimated = (ESTIMATED,) if plan.power_s > 0 and meter.source == "estimated" else ()
+            found.append((others, _keypoints(run_round(contestants, others, 1, instruments, 0.0))))
         results = tuple(contestant_result(one, rounds, found) for one in facts)
         return PeersReport(
             created_at=utc_now(),
@@ -119,8 +117,13 @@ def peers_benchmark(
             power_detail=meter.detail if plan.power_s > 0 else "",
             contestants=results,
             comparisons=comparisons(results, rounds, found),
-            notes=(*notes, *_at_home(facts, people), *_lost(rounds), *estimated, *ALIKE),
+            notes=(*notes, *_at_home(facts, people), *_of_power(meter, rounds, plan), *ALIKE),
         )
+
+
+def _keypoints(turns: dict[str, Turns]) -> dict[str, list[FloatArray]]:
+    """Return what everybody found, by name."""
+    return {name: one.keypoints for name, one in turns.items()}
 
 
 @contextmanager
@@ -199,7 +202,11 @@ def _at_home(facts: Sequence[Facts], people: Sequence[People]) -> Iterator[str]:
             )
 
 
-def _lost(rounds: Sequence[dict[str, Turns]]) -> tuple[str, ...]:
-    """Return why power is missing, where the meter was lost in the middle."""
-    lost = (turns.lost for done in rounds for turns in done.values())
-    return tuple(dict.fromkeys(f"power meter: lost {why}" for why in lost if why))[:1]
+def _of_power(
+    meter: PowerMeter, rounds: Sequence[dict[str, Turns]], plan: PeersPlan
+) -> Iterator[str]:
+    """Yield why power is missing, where the meter was lost in the middle; that it is estimated."""
+    lost = (turns.lost for done in rounds for turns in done.values() if turns.lost)
+    yield from (f"power meter: lost {why}" for why in islice(lost, 1))
+    if plan.power_s > 0 and meter.source == "estimated":
+        yield ESTIMATED

@@ -87,7 +87,11 @@ class WarmUp(Table):
     first_runs_s: float = Field(ge=0, description="the runtime's first runs, on a grey picture")
     discarded_frames: int = Field(ge=0)
     steady: bool = Field(description="False: it was still changing when patience ended")
-    window: int = Field(ge=1, description="frames per pass")
+    window: int = Field(
+        ge=1,
+        description="frames per pass, always the same ones; successive ones in results of before"
+        " 2026-11-20",
+    )
     tolerance: float = Field(gt=0, description="largest shift between passes that counts as none")
     medians_ms: tuple[float, ...] = Field(description="of the passes, in order")
 

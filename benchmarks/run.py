@@ -13,14 +13,14 @@ from benchmarks.disturbances import disturbances
 from benchmarks.environment import Environment
 from benchmarks.figures import fixed_rate_figures, mode_figures
 from benchmarks.parts import parts
-from benchmarks.passes import Instruments
+from benchmarks.passes import INTERVAL_S, Instruments
 from benchmarks.plan import ASSUMED_RATE_HZ, Plan
-from benchmarks.result import DeviceResult, FixedRate, Mode
+from benchmarks.result import DeviceResult, FixedRate, Mode, WarmUp
 from benchmarks.rounds import Bench, OneRound, run_round, sweep_threads, warm_up
 from benchmarks.validity import judge
 from benchmarks.workload import open_workload
 from edge_pose.config import RunConfig
-from edge_pose.power import measure_idle, open_meter, read_state
+from edge_pose.power import MachineState, measure_idle, open_meter, read_state
 from edge_pose.profile import DeviceProfile, load_profile
 from edge_pose.types import utc_now
 
@@ -30,6 +30,7 @@ def run_benchmark(
     plan: Plan,
     environment: Environment,
     on_round: Callable[[int, OneRound], None] = lambda _number, _round: None,
+    on_step: Callable[[str], None] = lambda _line: None,
 ) -> DeviceResult:
     """Measure.
 
@@ -38,6 +39,7 @@ def run_benchmark(
         plan: what to measure.
         environment: read before anything was loaded.
         on_round: called after each round with its number from 1.
+        on_step: called with a line before and after what precedes the rounds.
 
     Raises:
         EdgePoseError: something cannot be opened, or a pass fails.
@@ -50,21 +52,36 @@ def run_benchmark(
     ):
         # With the model loaded and waiting: a wrong file shows at once, and what is above this
         # baseline is the work itself.
-        idle = measure_idle(meter, plan.idle_s) if plan.idle_s > 0 else None
+        idle = None
+        if plan.idle_s > 0:
+            on_step(f"idle power: {plan.idle_s:g} s")
+            idle = measure_idle(meter, plan.idle_s, INTERVAL_S)
         instruments = Instruments(meter, partial(read_state, plan.root), idle)
         rate_hz = plan.rate_hz or work.frame_rate or ASSUMED_RATE_HZ
         bench = Bench(work, plan, instruments, Path(folder), rate_hz)
-        return _measure(bench, profile, environment, on_round)
+        before = instruments.read_state()
+        warm = _warm_up(bench, on_step)
+        return _measure(bench, profile, environment, before, warm, on_round)
+
+
+def _warm_up(bench: Bench, on_step: Callable[[str], None]) -> WarmUp:
+    if bench.plan.warm_up_frames > 0:
+        on_step(f"warming up: at most {bench.plan.warm_up_frames} frames")
+    warm = warm_up(bench)
+    if warm.discarded_frames > 0:
+        state = "steady" if warm.steady else "NOT steady"
+        on_step(f"warmed up: {state} after {warm.discarded_frames} frames")
+    return warm
 
 
 def _measure(
     bench: Bench,
     profile: DeviceProfile,
     environment: Environment,
+    before: MachineState,
+    warm: WarmUp,
     on_round: Callable[[int, OneRound], None],
 ) -> DeviceResult:
-    before = bench.instruments.read_state()
-    warm = warm_up(bench)
     # Later there is more in memory than a run has: the parts, and what passes leave behind.
     peak_mib = facts.rss_mib(bench.work) if warm.discarded_frames else None
     rounds: list[OneRound] = []
@@ -79,9 +96,8 @@ def _measure(
     powers = [one.power for one in passes]
     estimator = bench.work.estimator
     artifact = facts.artifact(estimator.manifest, estimator.backend)
-    detector = estimator.detector and facts.artifact(
-        estimator.detector.manifest, estimator.detector.backend
-    )
+    finder = estimator.detector
+    detector = finder and facts.artifact(finder.manifest, finder.backend)
     device, meter = facts.device(profile, bench.plan.root), facts.meter(bench, passes)
     machine = facts.machine(before, after, powers, peak_mib or 0.0)
     percent = artifact.accuracy.percent if artifact.accuracy else None

@@ -46,8 +46,10 @@ class ScalingCase(Table):
     def __str__(self) -> str:
         """Its values, for people."""
         size = "×".join(map(str, self.size))
-        threads = self.threads or "default"
-        return f"people {self.people}, {size} px, threads {threads}, processes {self.processes}"
+        return (
+            f"people {self.people}, {size} px, threads {self.threads or 'default'},"
+            f" processes {self.processes}, cameras {self.cameras}"
+        )
 
     @property
     def size(self) -> tuple[int, int]:
@@ -123,23 +125,13 @@ def scaling_benchmark(
     if config.detector is not None:  # a wrong one must show before scenes are made
         check_detector(load_artifact(config.detector, trust_ungated=config.trust_ungated))
     cases = list(dict.fromkeys((base, *(case for axis in axes.values() for case in axis))))
-    found: list[list[tuple[ScalingRound, int]]] = [[] for _ in cases]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         flags = [
             _flags(config, case, scene, task)
             for case, scene in zip(cases, _scenes(config, cases, frames, folder), strict=True)
         ]
-        for number in range(rounds):
-            first = number % len(cases)
-            passes = {}
-            for place in (*range(first, len(cases)), *range(first)):
-                passes[place] = _run_side_by_side(flags[place], cases[place].processes, folder)
-                on_round(number + 1, cases[place], passes[place]["fps"])
-            for place, one in passes.items():
-                threads = one.pop("threads")
-                ratio = one["fps"] / passes[0]["fps"]
-                found[place].append((ScalingRound(**one, ratio=ratio), threads))
+        done = [_one_round(n, cases, flags, folder, on_round) for n in range(1, rounds + 1)]
     return ScalingReport(
         created_at=utc_now(),
         environment=environment,
@@ -148,9 +140,31 @@ def scaling_benchmark(
         detector=config.detector,
         source=config.source,
         frames=frames,
-        points=tuple(_point(case, done) for case, done in zip(cases, found, strict=True)),
+        points=tuple(_point(case, found) for case, *found in zip(cases, *done, strict=True)),
         axes={name: tuple(cases.index(case) for case in axis) for name, axis in axes.items()},
     )
+
+
+def _one_round(
+    number: int,
+    cases: Sequence[ScalingCase],
+    flags: Sequence[dict[str, Any]],
+    folder: Path,
+    on_round: Callable[[int, ScalingCase, float], None],
+) -> list[tuple[ScalingRound, int]]:
+    """Measure every case once, another one first in every round; return also its threads."""
+    first = (number - 1) % len(cases)
+    passes: dict[int, dict[str, Any]] = {}
+    for place in (*range(first, len(cases)), *range(first)):
+        passes[place] = _run_side_by_side(flags[place], cases[place].processes, folder)
+        on_round(number, cases[place], passes[place]["fps"])
+    base_fps = passes[0]["fps"]
+    found = []
+    for place in range(len(cases)):
+        threads = passes[place].pop("threads")
+        ratio = passes[place]["fps"] / base_fps
+        found.append((ScalingRound(**passes[place], ratio=ratio), threads))
+    return found
 
 
 def _scenes(

@@ -9,7 +9,7 @@ import click
 from benchmarks.export import EXPORTERS
 
 
-@click.command("export")
+@click.command("export", short_help="Results of `run` as CSV, Markdown or for Prometheus.")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--to", type=click.Choice(list(EXPORTERS)), required=True, help="Form of the text.")
 @click.option(

@@ -14,7 +14,7 @@ from edge_pose.errors import UsageError
 COUNT = click.IntRange(1, 100_000)
 
 
-@click.command("fleet")
+@click.command("fleet", short_help="Virtual devices on one MQTT broker: loss and delay.")
 @click.option("--broker", help="mqtt://[user[:password]@]host[:port]; a mosquitto by default.")
 @click.option(
     "--devices",

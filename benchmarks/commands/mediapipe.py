@@ -17,7 +17,7 @@ from benchmarks.commands.options import (
 )
 
 
-@click.command("mediapipe")
+@click.command("mediapipe", short_help="Our whole pipeline beside MediaPipe Pose on one clip.")
 @click.option(
     "--python",
     type=click.Path(path_type=Path),

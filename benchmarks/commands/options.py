@@ -37,6 +37,7 @@ def measurement_options(rounds: int, source: str = "a video file") -> Callable[[
                     "--model",
                     "model",
                     default="default",
+                    show_default=True,
                     help="Shipped artifact, or a folder.",
                 ),
                 click.option("--source", help=f"Clip: {source}; the shipped one by default."),
@@ -49,7 +50,11 @@ def measurement_options(rounds: int, source: str = "a video file") -> Callable[[
                     show_default=True,
                     help="How often everything is measured.",
                 ),
-                click.option("--threads", type=int, help="Inference threads; 0 leaves one core."),
+                click.option(
+                    "--threads",
+                    type=int,
+                    help="Inference threads; 0: the profile's, or one core free.  [default: 0]",
+                ),
                 click.option("--trust-ungated", is_flag=True, help="Unchecked artifacts too."),
                 json_option,
             )

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-@click.command("peers")
+@click.command("peers", short_help="Our artifacts beside others' networks on the same crops.")
 @click.option(
     "--artifact",
     "--model",
     "artifacts",
     multiple=True,
     default=("default",),
+    show_default=True,
     help="Of ours: shipped artifact or folder; may be given several times.",
 )
 @click.option(

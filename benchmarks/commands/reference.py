@@ -9,7 +9,7 @@ import click
 from benchmarks.commands.options import json_option, say
 
 
-@click.command("reference")
+@click.command("reference", short_help="The documents' own tables, computed again.")
 @click.argument("results", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--table1",

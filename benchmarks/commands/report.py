@@ -9,7 +9,7 @@ import click
 from benchmarks.commands.options import say
 
 
-@click.command("report")
+@click.command("report", short_help="Results of `run` as one HTML page with pictures.")
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",

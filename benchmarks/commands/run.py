@@ -16,7 +16,9 @@ from benchmarks.commands.options import (
     show,
 )
 from benchmarks.plan import MIN_SECONDS, MODES, Plan
-from benchmarks.steady import AT_MOST
+from benchmarks.steady import AT_MOST, CALM, WINDOW
+
+LEAST = (CALM + 1) * WINDOW
 
 
 @click.command("run")
@@ -65,7 +67,7 @@ from benchmarks.steady import AT_MOST
     type=click.IntRange(0, 100_000),
     default=AT_MOST,
     show_default=True,
-    help="Frames discarded at most until the machine is steady.",
+    help=f"Frames discarded at most until the machine is steady. Fewer than {LEAST} tell nothing.",
 )
 @click.option("--closed", is_flag=True, help="Closed division: rules decide whether it is valid.")
 @click.option(
@@ -98,7 +100,11 @@ def command(rounds: int, as_json: bool, out: Path | None, **flags: Any) -> int: 
     from benchmarks.run import run_benchmark
 
     result = run_benchmark(
-        config, plan, environment, lambda n, r: say(f"round {n} of {rounds}: {r}")
+        config,
+        plan,
+        environment,
+        on_round=lambda n, r: say(f"round {n} of {rounds}: {r}"),
+        on_step=say,
     )
     for warning in result.warnings[len(environment.warnings) :]:
         say(f"warning: {warning}")

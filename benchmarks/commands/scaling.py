@@ -47,7 +47,7 @@ def parse_threads(values: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-@click.command("scaling")
+@click.command("scaling", short_help="FPS against people, threads, resolution and processes.")
 @measurement_options(rounds=3, source="a video file of one person")
 @click.option("--detector", help="Person detector beside a top-down model: a folder.")
 @several("--axis", click.Choice(AXES), AXES, "What to vary; each may be given several times.")
@@ -73,8 +73,7 @@ def command(
     """FPS against people in the picture, threads, resolution and processes side by side.
 
     People are cut out of a clip and put into scenes. Every process runs the frame loop of
-    `edge-pose run SCENE --jsonl FILE`; several cameras in one process are an axis of the report
-    that nothing fills yet.
+    `edge-pose run SCENE --jsonl FILE` with one camera.
     """
     environment = measured_environment()
     config = pipeline_config(flags).model_copy(update={"detector": detector})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_pose.errors import PowerError, UsageError
 from edge_pose.lookup import lookup
-from edge_pose.power.base import Accuracy, PowerMeter, PowerSource, Scope
+from edge_pose.power.base import Accuracy, MeterSetupError, PowerMeter, PowerSource, Scope
 from edge_pose.power.power_summary import PowerSummary
 from edge_pose.power.recorder import EnergyRecorder, measure_idle
 from edge_pose.power.throttling import MachineState, read_state
@@ -77,6 +77,8 @@ def open_meter(name: str, profile: DeviceProfile, root: Path = Path("/")) -> Pow
     for candidate in sorted(AUTO[:-1], key=lambda known: known != profile.power.meter):
         try:
             return _open(candidate, profile, root)
+        except MeterSetupError as error:
+            logger.warning("%s; taking the next meter", error)
         except PowerError as error:
             logger.info("%s", error)
     return _open(AUTO[-1], profile, root)

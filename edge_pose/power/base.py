@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeAlias
 
+from edge_pose.errors import PowerError
+
 PowerSource: TypeAlias = Literal["measured", "estimated"]
 Scope: TypeAlias = Literal["wall", "battery", "board", "package", "gpu"]
 """What is in a figure, from the whole device with its power supply to one chip of it."""
@@ -27,6 +29,10 @@ class Accuracy:
     offset_w: float = 0.0
     resolution_w: float = 0.0
     update_s: float = 0.0
+
+
+class MeterSetupError(PowerError):
+    """The meter is there, and something must be set right before it can be used."""
 
 
 class PowerMeter(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_pose.errors import PowerError
-from edge_pose.power.base import Accuracy, PowerMeter
+from edge_pose.power.base import Accuracy, MeterSetupError, PowerMeter
 from edge_pose.power.sysfs import read_int, read_text
 from edge_pose.profile import DeviceProfile
 
@@ -30,12 +30,16 @@ RELATIVE, OFFSET_V, STEP_V = 0.015, 80e-6, 40e-6
 
 @dataclass(frozen=True, slots=True)
 class _Rail:
-    """One channel: mV and mA, or mW; shunt and time between readings where the driver says them."""
+    """One channel: mV and mA, or mW; shunt and time between readings where the driver says them.
+
+    `switch` is the file that would switch it on, where it is off.
+    """
 
     label: str
     files: tuple[Path, ...]
     shunt_ohm: float | None = None
     update_s: float = 0.0
+    switch: Path | None = None
 
     def read_w(self) -> float:
         values = [read_int("ina3221", file) for file in self.files]
@@ -59,21 +63,24 @@ class Ina3221Meter(PowerMeter):
         rails: labels whose sum is the total; empty for what the labels say.
 
     Raises:
-        PowerError: there is no such sensor, it has not all of these rails, the module's input is
-            switched off, or one of the rails is a part of another one.
+        PowerError: there is no such sensor.
+        MeterSetupError: it has not all of these rails, one that is needed is switched off, or one
+            of them is a part of another one.
     """
 
     name = "ina3221"
 
     def __init__(self, root: Path = Path("/"), rails: Iterable[str] = ()) -> None:
-        found = {rail.label: rail for rail in (*_hwmon_rails(root), *_driver_rails(root))}
-        if not found:
+        every = (*_hwmon_rails(root), *_driver_rails(root))
+        found = {rail.label: rail for rail in every if rail.switch is None}
+        off = {rail.label: rail.switch for rail in every if rail.switch is not None}
+        if not every:
             raise PowerError(
                 f"ina3221: no such sensor in {root / HWMON} or {root / DRIVER}: not a Jetson, or a"
                 " container that does not see /sys"
             )
         self._rails = found
-        self._total = _total(found, tuple(rails))
+        self._total = _total(found, off, tuple(rails))
         self.rails_w: Mapping[str, float] = {}
         labels = " + ".join(self._total)
         self.detail = f"{labels} of {len(found)} rails"
@@ -100,17 +107,27 @@ def open_ina3221(profile: DeviceProfile, root: Path, options: str = "") -> Ina32
     return Ina3221Meter(root, profile.power.rails)
 
 
-def _total(found: Mapping[str, _Rail], rails: tuple[str, ...]) -> tuple[str, ...]:
-    missing = [label for label in rails if label not in found]
-    if missing:
-        raise PowerError(
-            f"ina3221: rail {missing[0]} of the profile is not there (found: {', '.join(found)})"
+def _total(
+    found: Mapping[str, _Rail], off: Mapping[str, Path], rails: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the labels of the rails whose sum is the total."""
+    total = rails or _usual(found, off)
+    for label in total:
+        if label in found:
+            continue
+        if label in off:
+            raise MeterSetupError(f"ina3221: rail {label} is switched off: write 1 to {off[label]}")
+        raise MeterSetupError(
+            f"ina3221: rail {label} of the profile is not there (found: {', '.join(found)})"
         )
     _refuse_twice(rails)
-    for label in TOTALS:
-        if not rails and label in found:
-            return (label,)
-    return rails or tuple(label for label in found if PART_OF.get(label) not in found)
+    return total
+
+
+def _usual(found: Mapping[str, _Rail], off: Mapping[str, Path]) -> tuple[str, ...]:
+    """Return the module's input, switched off or not: the sum of its parts is far less."""
+    inputs = [x for x in TOTALS if x in found] or [x for x in TOTALS if x in off]
+    return tuple(inputs[:1] or [x for x in found if PART_OF.get(x) not in found] or off)
 
 
 def _refuse_twice(rails: tuple[str, ...]) -> None:
@@ -119,7 +136,7 @@ def _refuse_twice(rails: tuple[str, ...]) -> None:
         if rails.count(label) == 1 and not wholes:
             continue
         problem = f"beside {wholes[0]}, which holds it" if wholes else "twice"
-        raise PowerError(
+        raise MeterSetupError(
             f"ina3221: the profile counts rail {label} {problem}: leave one out of [power] rails"
         )
 
@@ -132,15 +149,17 @@ def _hwmon_rails(root: Path) -> Iterable[_Rail]:
         for label_file in sorted(chip.glob("in[123]_label")):
             number = label_file.name[2]
             label = read_text("ina3221", label_file)
-            switch = chip / f"in{number}_enable"
-            off = switch.is_file() and read_text("ina3221", switch) == "0"
-            if off and label in TOTALS:  # the sum of the others is far less
-                raise PowerError(f"ina3221: rail {label} is switched off: write 1 to {switch}")
-            if off or label == UNUSED:
+            if label == UNUSED:
                 continue
+            enable = chip / f"in{number}_enable"
             shunt_uohm = _optional(chip / f"shunt{number}_resistor")
-            files = (chip / f"in{number}_input", chip / f"curr{number}_input")
-            yield _Rail(label, files, shunt_uohm * 1e-6 if shunt_uohm > 0 else None, update_s)
+            yield _Rail(
+                label,
+                files=(chip / f"in{number}_input", chip / f"curr{number}_input"),
+                shunt_ohm=shunt_uohm * 1e-6 if shunt_uohm > 0 else None,
+                update_s=max(update_s, 0.0),
+                switch=enable if _optional(enable, 1) == 0 else None,
+            )
 
 
 def _driver_rails(root: Path) -> Iterable[_Rail]:
@@ -152,6 +171,9 @@ def _driver_rails(root: Path) -> Iterable[_Rail]:
                     yield _Rail(label, (chip / f"in_power{label_file.name[-1]}_input",))
 
 
-def _optional(file: Path) -> int:
-    """Return a number that not every kernel has; 0 where there is none."""
-    return read_int("ina3221", file) if file.is_file() else 0
+def _optional(file: Path, default: int = 0) -> int:
+    """Return a number that not every kernel has, and that no reading depends on."""
+    try:
+        return read_int("ina3221", file)
+    except PowerError:
+        return default

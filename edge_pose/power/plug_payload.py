@@ -51,7 +51,7 @@ def read_payload(payload: bytes, path: str) -> float:
         return _own(payload, value)
     for key in path.split(".") if path else ():
         value = _step(value, key, path)
-    if path and isinstance(value, list):  # Tasmota with several channels
+    if path and isinstance(value, list) and value:  # Tasmota with several channels
         raise PowerError(f"{path}: found {len(value)} values, say which one: path={path}.0")
     return _watts(value)
 

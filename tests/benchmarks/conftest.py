@@ -17,6 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.cli import cli
+from benchmarks.disturbances import disturbances
 from benchmarks.environment import Environment, read_environment
 from benchmarks.fleet.mosquitto import find_mosquitto
 from benchmarks.interval import interval
@@ -30,6 +31,7 @@ from edge_pose.backends.onnxruntime import OnnxRuntimeBackend
 from edge_pose.backends.onnxruntime import load as load_onnxruntime
 from edge_pose.command_line import run_command
 from edge_pose.config import RunConfig, load_config
+from edge_pose.power import PowerSummary
 from edge_pose.types import FloatArray
 
 # The tiny bottom-up and detector artifacts of the runtime's tests.
@@ -246,6 +248,20 @@ def _plant(
         above_idle_joules_per_frame=around(watts / fps / 2),
         accuracy_fps_per_watt=around(accuracy * fps / watts, -1),
     )
+
+
+@pytest.fixture
+def told() -> Callable[..., tuple[str, ...]]:
+    """Return a function that returns what disturbed a result, of which some part may be another."""
+
+    def call(
+        result: DeviceResult, powers: Sequence[PowerSummary] = (), **parts: Any
+    ) -> tuple[str, ...]:
+        names = ("environment", "device", "warm_up", "machine", "meter", "modes")
+        of_result = {name: getattr(result, name) for name in names}
+        return disturbances(**{**of_result, "powers": powers, **parts})
+
+    return call
 
 
 @pytest.fixture

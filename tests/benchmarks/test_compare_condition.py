@@ -85,8 +85,14 @@ def test_a_change_within_the_scatter_of_the_repeats_does_not_hold(
     # What is demanded needs no proof that it is lacking, and neither does a limit for B itself.
     assert holds("fps < +5%", a, b)
     assert holds("latency_p95 > 0.001", a, b)
-    # One repeat shows nothing: its value is all there is.
-    assert holds("latency_p95 > +5%", planted(scatter=(0.0,)), planted(slow=1.1, scatter=(0.0,)))
+
+
+def test_fewer_than_three_repeats_go_by_the_value(planted: Planted) -> None:
+    for scatter, expected in (((0.0,), True), ((-0.1, 0.1), True), ((-0.1, 0.0, 0.1), False)):
+        a, b = planted(scatter=scatter), planted(slow=1.1, scatter=scatter)
+        assert holds("latency_p95 > +5%", a, b) is expected
+        assert not holds("latency_p95 > +15%", a, b)
+    assert holds("latency_p95 > +5%", planted(scatter=(-0.1, 0.1)), planted(slow=1.1))
 
 
 def test_equal_results_that_scatter_raise_few_false_alarms() -> None:

@@ -149,10 +149,27 @@ def test_warm_up_frames_are_discarded(config: Make, plan: Plans, environment: En
     done = run_benchmark(config(5), plan(warm_up_frames=7), environment)
     assert done.warm_up.discarded_frames == 7  # one clip and two frames of the next one
     assert done.warm_up.window == 5
-    assert len(done.warm_up.medians_ms) == 2
-    assert any("less than 3 passes over 5 frames tell nothing" in line for line in done.warnings)
+    assert len(done.warm_up.medians_ms) == 1  # what was cut short tells nothing
+    assert any("fewer than 3 passes over 5 frames tell nothing" in line for line in done.warnings)
     assert done.offline is not None
     assert done.offline.frames == 5
+
+
+def test_what_precedes_the_rounds_is_told(
+    config: Make, plan: Plans, environment: Environment
+) -> None:
+    told: list[str] = []
+    long = plan(warm_up_frames=7, idle_s=0.1)
+    done = run_benchmark(config(5), long, environment, on_step=told.append)
+    assert not done.warm_up.steady
+    assert told == [
+        "idle power: 0.1 s",
+        "warming up: at most 7 frames",
+        "warmed up: NOT steady after 7 frames",
+    ]
+    told.clear()
+    run_benchmark(config(5), plan(), environment, on_step=told.append)
+    assert told == []
 
 
 def test_an_artifact_without_a_gate_has_no_accuracy(

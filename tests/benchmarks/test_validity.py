@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from benchmarks.disturbances import disturbances
 from benchmarks.plan import Plan
 from benchmarks.result import DeviceResult, Validity
 from benchmarks.validity import judge
@@ -166,16 +165,10 @@ def test_a_repeat_that_the_meter_saw_too_little_of(verdict: Judge, result: Devic
     assert "has a new value every 20 s: give a longer clip or --min-seconds" in found.reasons[0]
 
 
-def test_it_is_warned_of_in_the_open_division(result: DeviceResult) -> None:
+def test_it_is_warned_of_in_the_open_division(
+    result: DeviceResult, told: Callable[..., tuple[str, ...]]
+) -> None:
     slow = result.meter.model_copy(update={"update_s": 20.0})
     power = PowerSummary(5.0, 5.0, 1.0, 3, "rapl", "measured", "package-0")
-    lines = disturbances(
-        result.environment,
-        result.device,
-        result.warm_up,
-        result.machine,
-        slow,
-        result.modes,
-        [power],
-    )
+    lines = told(result, [power], meter=slow)
     assert sum(line.startswith("power of ") for line in lines) == len(result.modes)

@@ -185,7 +185,8 @@ def test_counts_add_up_and_the_report_is_read_again(
         (done,) = level.rounds
         assert done.due == 3 * 15
         assert done.sent + done.unsent == done.due
-        assert done.received + done.lost == done.sent > 0
+        assert done.sent > 0
+        assert done.received + done.lost == done.sent
         assert (done.lost, done.duplicates, done.unknown, done.connection_losses) == (0, 0, 0, 0)
         assert done.problems == ()
         assert done.acknowledged == level.case.qos * (done.sent + 3 * 6)
@@ -204,29 +205,36 @@ def test_counts_add_up_and_the_report_is_read_again(
 def test_planted_loss_is_what_is_reported(
     measure: Callable[..., FleetReport], through: Callable[..., Proxy]
 ) -> None:
+    dropped: list[int] = []
+
     def drop(packet: bytes) -> bool:
         frame = int(packet.partition(b'"frame":')[2].partition(b",")[0])
-        return b'"device":"fleet-1"' in packet and frame % 5 == 0
+        if b'"device":"fleet-1"' not in packet or frame % 5 != 0:
+            return False
+        dropped.append(frame)
+        return True
 
     report = measure(through(drop=drop).url)
     (done,) = report.levels[0].rounds
     assert not report.broker.own
     assert report.headroom is None
     assert done.broker_cpu_percent is None
-    assert done.unsent == 0
-    assert (done.lost, done.worst_device_lost, done.devices_with_loss) == (6, 6, 1)
-    assert report.levels[0].loss_percent.median == pytest.approx(100 * 6 / 90)
+    lost = len(dropped)  # 6 of 90 where the machine has time for all of them
+    assert lost > 0
+    assert (done.lost, done.worst_device_lost, done.devices_with_loss) == (lost, lost, 1)
+    assert report.levels[0].loss_percent.median == pytest.approx(100 * lost / done.sent)
 
 
 def test_planted_delay_is_what_is_reported(
     measure: Callable[..., FleetReport], through: Callable[..., Proxy]
 ) -> None:
-    done = measure(through(delay_s=0.5).url, measured_s=1.5).levels[0].rounds[0]
+    done = measure(through(delay_s=1.0).url, measured_s=1.5).levels[0].rounds[0]
     assert done.lost == 0
     assert done.delay_ms is not None
     assert done.lateness_ms is not None
-    assert 500 <= done.delay_ms["p50"] < 900
-    assert done.lateness_ms["p50"] < 400  # the delay is on the way, the fleet kept its schedule
+    assert done.delay_ms["p50"] >= 1000
+    # The delay is on the way: none of it is the fleet's own, however busy this machine is.
+    assert done.lateness_ms["p50"] <= done.delay_ms["p50"] - 500
 
 
 def test_a_subscriber_whose_connection_breaks_has_lost_messages(

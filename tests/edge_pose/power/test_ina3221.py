@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,6 +104,40 @@ def test_an_input_rail_that_is_switched_off_is_not_replaced_by_its_parts(copy_of
     (root / HWMON / "in1_enable").write_text("0\n")
     with pytest.raises(PowerError, match=r"rail VDD_IN is switched off: write 1 to .*in1_enable"):
         Ina3221Meter(root)
+
+
+def test_rails_that_are_named_do_not_need_the_input_rail(copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    (root / HWMON / "in1_enable").write_text("0\n")
+    meter = Ina3221Meter(root, rails=("VDD_SOC",))
+    assert meter.read_w() == pytest.approx(5.056 * 0.280)
+    assert "VDD_IN" not in meter.rails_w
+    with pytest.raises(PowerError, match="rail VDD_IN is switched off: write 1 to"):
+        Ina3221Meter(root, rails=("VDD_IN",))
+
+
+def test_an_input_rail_that_is_on_in_another_chip_is_taken(copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    shutil.copytree(root / HWMON, root / HWMON.replace("hwmon1", "hwmon9"))
+    (root / HWMON / "in1_enable").write_text("0\n")
+    assert Ina3221Meter(root).read_w() == pytest.approx(5.064 * 0.976)
+
+
+def test_a_chip_with_every_channel_switched_off_says_so(copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    for number in "123":
+        (root / HWMON / f"in{number}_enable").write_text("0\n")
+    with pytest.raises(PowerError, match="rail VDD_IN is switched off"):
+        Ina3221Meter(root)
+
+
+@pytest.mark.parametrize("name", ["update_interval", "shunt1_resistor", "in1_enable"])
+def test_optional_files_that_cannot_be_used_do_not_cost_the_meter(name: str, copy_of: Tree) -> None:
+    root = copy_of("jetson_orin_nano")
+    (root / HWMON / name).write_text("unknown\n")
+    meter = Ina3221Meter(root)
+    assert meter.read_w() == pytest.approx(5.064 * 0.976)
+    assert (meter.accuracy.offset_w > 0) is (name != "shunt1_resistor")
 
 
 def test_how_often_the_chip_has_a_new_reading(copy_of: Tree) -> None:

@@ -29,6 +29,17 @@ def test_auto_estimates_elsewhere_and_says_why(
     assert "rapl: no package domain" in caplog.text
 
 
+def test_auto_warns_where_a_meter_that_is_there_is_left_out(
+    copy_of: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = copy_of("jetson_orin_nano")
+    (root / "sys/class/hwmon/hwmon1/in1_enable").write_text("0\n")
+    assert open_meter("auto", detect_profile(root), root).source == "estimated"
+    (warning,) = [one for one in caplog.records if one.levelno >= logging.WARNING]
+    assert "rail VDD_IN is switched off" in warning.getMessage()
+    assert warning.getMessage().endswith("; taking the next meter")
+
+
 def test_every_meter_is_one_of_the_three_kinds() -> None:
     assert set(AUTO) | set(OPTIONS) == set(METERS)
     assert set(AUTO) & set(OPTIONS) == set()

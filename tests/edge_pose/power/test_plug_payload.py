@@ -57,6 +57,7 @@ def test_our_own_message() -> None:
         (b'{"a": null}', "a", "found 'None', expected watts"),
         (b'{"a": true}', "a", "found 'True', expected watts"),
         (b'{"a": [12, 13]}', "a", r"a: found 2 values, say which one: path=a\.0"),
+        (b'{"a": []}', "a", r"found '\[\]', expected watts"),
         (b"-3", "", "found '-3', expected watts, 0 or more"),
         (b"NaN", "", "expected watts"),
         (b"Infinity", "", "expected watts"),
