@@ -5,8 +5,9 @@ Every format is made from the same torch module, so that they differ in nothing 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from edge_pose.manifest import Decoder, InputTensor, OutputTensor
 from edge_pose.preprocess import InputSpec
 from training.checkpoint import CheckpointInfo
 from training.registry import InParts
+
+log = logging.getLogger(__name__)
 
 INPUT = "image"
 OUTPUTS = {
@@ -96,18 +99,20 @@ def export_graph(
     """
     fold = fold or Fold()
     entry, spec = info.entry, info.input_spec
-    if entry.task not in OUTPUTS:
-        raise UsageError(
-            f"model {info.model}: is a {entry.task}, artifacts are of {', '.join(OUTPUTS)}"
-        )
-    if fold.decoder and entry.task != "top_down":
-        raise UsageError(f"model {info.model}: the decoder of a {entry.task} network stays outside")
+    _check_task(info, fold)
     decoder = Decoder(name=DECODERS[entry.task], kind=info.heatmap_kind, stride=entry.stride)
     width, height = spec.size
     module: nn.Module = Prediction(model, entry.task)
     names, layout = dict.fromkeys(OUTPUTS[entry.task], ""), "nkhw"
-    if apart and entry.task in PARTS and isinstance(model, InParts):
-        module, names = PredictionInParts(model), PARTS[entry.task]
+    if apart and entry.task in PARTS:
+        if callable(getattr(type(model), "parts", None)):
+            module, names = PredictionInParts(cast("InParts", model)), PARTS[entry.task]
+        else:
+            log.warning(
+                "model %s: has no `parts`, channels of several kinds share one scale: this costs"
+                " accuracy, see training.registry.InParts",
+                info.model,
+            )
     if fold.decoder:
         module = nn.Sequential(module, HeatmapDecoder(entry.stride, info.heatmap_kind))
         decoder = decoder.model_copy(update={"name": "keypoints"})
@@ -130,6 +135,14 @@ def export_graph(
         decoder=decoder,
         contains=_contains(fold),
     )
+
+
+def _check_task(info: CheckpointInfo, fold: Fold) -> None:
+    task = info.entry.task
+    if task not in OUTPUTS:
+        raise UsageError(f"model {info.model}: is a {task}, artifacts are of {', '.join(OUTPUTS)}")
+    if fold.decoder and task != "top_down":
+        raise UsageError(f"model {info.model}: the decoder of a {task} network stays outside")
 
 
 def _input(spec: InputSpec, *, pixels: bool) -> InputTensor:

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge_pose.artifact import (
     MANIFEST,
     Artifact,
+    parse_manifest,
     read_manifest,
     read_manifest_bytes,
     write_manifest,
@@ -84,9 +85,30 @@ def check_place(out: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".edge_pose.", dir=nearest):
             pass
     except NotADirectoryError:
-        raise ArtifactError(_no_folder(out)) from None
+        raise ArtifactError(f"{out}: is below a file, choose another place") from None
     except OSError as error:
         raise ArtifactError(f"{out}: cannot be written: {error.strerror}") from None
+
+
+def check_file(out: Path) -> None:
+    """Make sure that `write_file` can write `out`.
+
+    Raises:
+        ArtifactError: it is a folder, or the place cannot be written.
+    """
+    try:
+        if out.is_dir():
+            raise ArtifactError(f"{out}: is a folder, expected a file")
+        if _is_stream(out):
+            return
+    except OSError as error:
+        raise ArtifactError(f"{out}: cannot be written: {error.strerror}") from None
+    check_place(out)
+
+
+def _is_stream(out: Path) -> bool:
+    """Return whether it is a device, a pipe or a socket: nothing that can be replaced."""
+    return out.exists() and not out.is_file() and not out.is_dir()
 
 
 def write_artifact(artifact: Artifact) -> None:
@@ -107,9 +129,11 @@ def copy_artifact(artifact: Artifact, out: Path) -> None:
     The manifest keeps its bytes, and so its signature goes with it.
 
     Raises:
-        ArtifactError: as there, or the source cannot be read any more.
+        ArtifactError: as there, or the source cannot be read any more or is another one by now.
     """
     manifest = read_manifest_bytes(artifact.folder)
+    if parse_manifest(manifest, artifact.folder / MANIFEST) != artifact.manifest:
+        raise ArtifactError(f"{artifact.folder}: was changed meanwhile, run again")
     signature = read_signature_bytes(artifact.folder)
     with _replacing(out) as new:
         _write_model(new, artifact)
@@ -139,38 +163,51 @@ def _replacing(folder: Path) -> Iterator[Path]:
 
 
 def write_file(out: Path, content: bytes) -> None:
-    """Write a file beside `out`, then swap it in.
+    """Write a file beside `out`, then swap it in; a link stays, and what it points to is replaced.
+
+    Devices and pipes are written to.
 
     Raises:
         EdgePoseError: it cannot be written; what was there stays.
     """
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            partial.write_bytes(content)
-            partial.replace(out)
-        finally:
-            partial.unlink(missing_ok=True)
+        if _is_stream(out):
+            out.write_bytes(content)
+            return
+        place = out.resolve()
+        partial = place.with_name(f".{place.name}.partial-{os.getpid()}")
+        with _parents(place):
+            try:
+                partial.write_bytes(content)
+                partial.replace(place)
+            finally:
+                partial.unlink(missing_ok=True)
     except OSError as error:
         raise EdgePoseError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager
 def _beside(out: Path) -> Iterator[Path]:
-    """Make a hidden sibling folder and remove what is left of it, whatever happens.
-
-    Folders above it that were made for it go, too, where nothing else came into them.
-    """
-    above = [parent for parent in out.parents if not parent.exists()]
+    """Make a hidden sibling folder and remove what is left of it, whatever happens."""
     prefix = f".{out.name}.partial-"
     _sweep(out.parent, prefix)
     folder = out.with_name(f"{prefix}{os.getpid()}")
+    with _parents(out):
+        try:
+            folder.mkdir()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _parents(out: Path) -> Iterator[None]:
+    """Make the folders above, and remove those again into which nothing came."""
+    above = [parent for parent in out.parents if not parent.exists()]
     try:
-        folder.mkdir(parents=True)
-        yield folder
+        out.parent.mkdir(parents=True, exist_ok=True)
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         with suppress(OSError):  # not empty: all is well
             for parent in above:
                 parent.rmdir()

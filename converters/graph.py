@@ -14,7 +14,7 @@ import onnxruntime
 import torch
 from torch import nn
 
-from converters.folder import write_file
+from converters.folder import check_file, write_file
 from converters.torch_onnx import export
 from edge_pose.errors import EdgePoseError
 from training.checkpoint import load_checkpoint
@@ -49,6 +49,7 @@ def write_graph(checkpoint: Path, file: Path) -> Graph:
         EdgePoseError: the checkpoint or the file is wrong, the exporter cannot express the network
             or the graph gives something else than torch; no file is left then.
     """
+    check_file(file)
     model, info = load_checkpoint(checkpoint)
     task = get_model(info.model).task
     width, height = info.input_size

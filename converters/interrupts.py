@@ -32,17 +32,19 @@ def remembered_signals() -> Iterator[Callable[[], None]]:
         before[number](number, frame)
 
     def check() -> None:
-        if received:
-            before[received[0]](received[0], None)
+        while received:
+            number = received.pop(0)
+            before[number](number, None)
 
-    if threading.current_thread() is threading.main_thread():  # others cannot set handlers
-        for number in SIGNALS:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                before[number] = handler
-                signal.signal(number, note)
     try:
+        if threading.current_thread() is threading.main_thread():  # others cannot set handlers
+            for number in SIGNALS:
+                handler = signal.getsignal(number)
+                if callable(handler):
+                    before[number] = handler
+                    signal.signal(number, note)
         yield check
+        check()  # what came in the last step
     except Exception:
         check()  # an error that a signal caused is none of the network
         raise

@@ -68,7 +68,7 @@ class Trial:
     """A rung that was tried.
 
     Attributes:
-        rung: how.
+        rung: how, with the method that the converter chose where the choice was its own.
         artifact: what came out, in no folder yet.
         gate: its report.
     """
@@ -146,9 +146,7 @@ def climb(job: Job, settings: Settings) -> Artifact:
         GateError: none passed.
         EdgePoseError: the first way cannot be converted or run at all.
     """
-    ladder = Ladder(job, settings, attempt(job, settings, first_rung(settings)))
-    ladder.climb()
-    return ladder.result()
+    return _climbed(job, settings).result()
 
 
 def best_try(job: Job, settings: Settings) -> Artifact:
@@ -157,9 +155,13 @@ def best_try(job: Job, settings: Settings) -> Artifact:
     Raises:
         EdgePoseError: the first way cannot be converted or run at all.
     """
+    return _climbed(job, settings).artifact
+
+
+def _climbed(job: Job, settings: Settings) -> Ladder:
     ladder = Ladder(job, settings, attempt(job, settings, first_rung(settings)))
     ladder.climb()
-    return ladder.artifact
+    return ladder
 
 
 class Ladder:
@@ -203,8 +205,11 @@ class Ladder:
         settings = self._settings
         if settings.entry.calibrated:
             module = settings.entry.load_module()
+            # The converter passes over methods that find no ranges: not always its first was tried.
+            tried = {row.method for row in self.attempts}
             for method in module.METHODS[1:]:
-                yield replace(self.best.rung, method=method)
+                if method not in tried:
+                    yield replace(self.best.rung, method=method)
             yield from self._more_images()
             yield from self._mixed(module.rank_layers)
         if (fallback := fallback_precision(settings)) is not None:
@@ -306,6 +311,8 @@ def attempt(job: Job, settings: Settings, rung: Rung) -> Trial:
         rung.n_images,
         limits,
     )
+    if (calibration := artifact.manifest.calibration) is not None and not rung.method:
+        rung = replace(rung, method=calibration.method)
     return Trial(rung, artifact, gate)
 
 

@@ -25,24 +25,29 @@ def headings(cells: Sequence[Cell]) -> list[str]:
     """Return the names of the columns."""
     timed = [f"p50 ms, {n} thread{'s' * (n > 1)}" for n in _threads(cells)]
     names = ["format", "precision", "MB", *timed, "accuracy", "drift p95 px", "agreement"]
-    return [*names, "method", "float layers", *["tries"] * _climbed(cells), "verdict"]
+    names += ["method", "float layers"]
+    if _climbed(cells):
+        names.append("tries")
+    return [*names, "verdict"]
 
 
 def rows(cells: Sequence[Cell]) -> list[list[str]]:
     """Return the table's words, one row per cell."""
     threads, climbed = _threads(cells), _climbed(cells)
-    return [
-        [
-            cell.format,
-            cell.precision,
-            f"{cell.artifact.manifest.file.total_bytes / 1e6:.2f}" if cell.artifact else "",
-            *(f"{cell.latency[n].p50_ms:.2f}" if n in cell.latency else "" for n in threads),
-            *_measured(cell),
-            *[str(len(cell.attempts) or "")] * climbed,
-            cell.verdict,
-        ]
-        for cell in cells
+    return [_row(cell, threads, climbed=climbed) for cell in cells]
+
+
+def _row(cell: Cell, threads: Sequence[int], *, climbed: bool) -> list[str]:
+    words = [
+        cell.format,
+        cell.precision,
+        f"{cell.artifact.manifest.file.total_bytes / 1e6:.2f}" if cell.artifact else "",
+        *(f"{cell.latency[n].p50_ms:.2f}" if n in cell.latency else "" for n in threads),
+        *_measured(cell),
     ]
+    if climbed:
+        words.append(str(len(cell.attempts) or ""))
+    return [*words, cell.verdict]
 
 
 def _measured(cell: Cell) -> list[str]:

@@ -175,7 +175,8 @@ def _nncf() -> Iterator[Any]:
     except ImportError:
         message = "OpenVINO to int8: NNCF is not installed, pip install 'edge-pose[convert]'"
         raise EdgePoseError(message) from None
-    except ValueError as error:  # of numpy: values that are all but equal have no histogram
-        raise RangesError(f"OpenVINO to int8: cannot find ranges: {reason(error)}") from None
     except Exception as error:  # noqa: BLE001 - NNCF's and OpenVINO's share no base class
+        # Of numpy: values that are all but equal have no histogram.
+        if isinstance(error, ValueError) and "bins" in str(error):
+            raise RangesError(f"OpenVINO to int8: cannot find ranges: {reason(error)}") from None
         raise EdgePoseError(f"OpenVINO to int8: cannot quantize: {reason(error)}") from None

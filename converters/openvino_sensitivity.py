@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Collection, Sequence
+from math import ceil
 
 from converters.damage import relative_error
 from converters.openvino_graph import Model
@@ -60,13 +61,16 @@ def search(
         tick: told of each measurement.
     """
     size = 1 if len(layers) <= max_measurements else GROUP
+    groups = [layers[start : start + size] for start in range(0, len(layers), size)]
+    splits = min(len(layers) - len(groups), max(0, ceil((max_measurements - len(groups)) / 2)))
+    all_in_all = len(groups) + 2 * splits
     heap: list[tuple[float, int, Sequence[str]]] = []
     done: list[tuple[float, int, Sequence[str]]] = []
     spent = 0
 
     def measure(start: int, names: Sequence[str]) -> None:
         nonlocal spent
-        tick(spent, min(max_measurements, len(layers)))
+        tick(spent, all_in_all)
         spent += 1
         total = damage(names)
         if len(names) > 1:
@@ -74,13 +78,14 @@ def search(
         else:
             done.append((-total, start, names))
 
-    for start in range(0, len(layers), size):
-        measure(start, layers[start : start + size])
-    while heap and spent < max_measurements:
+    for index, names in enumerate(groups):
+        measure(index * size, names)
+    for _ in range(splits):
         _, start, names = heapq.heappop(heap)
         half = len(names) // 2
         measure(start, names[:half])
         measure(start + half, names[half:])
+    tick(all_in_all, all_in_all)
     # A group that was never split counts as if its layers shared the damage.
     done += [(total / len(names), start, names) for total, start, names in heap]
     return tuple(name for _, _, names in sorted(done) for name in names)

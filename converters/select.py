@@ -160,10 +160,12 @@ def select(
                 check_alike(first.artifact, candidate.artifact)
                 runners.append(_Runner(candidate))
         for turn in range(bursts):
-            for index, runner in enumerate(tuple(runners)):
-                tick(turn * len(candidates) + index, bursts * len(candidates))
+            there = tuple(runners)  # without those that failed in the turn before
+            for index, runner in enumerate(there):
+                tick(turn * len(there) + index, bursts * len(there))
                 with _refusing(runner.candidate, refused, runner, runners):
                     runner.burst(meter, burst_s)
+        tick(bursts * len(runners), bursts * len(runners))
         measured = []
         for runner in runners:
             with _refusing(runner.candidate, refused):

@@ -27,7 +27,7 @@ from edge_pose.manifest import Attempt
 
 PACKAGES = ("converters", "training", "edge_pose")
 ALTERNATIVES = "edge_pose.power"  # says of each meter that there is none, until it finds one
-NOTHING = 0, 0  # of nothing
+UNCOUNTED = 0, 0
 P = ParamSpec("P")
 
 WIDTH = 100  # of a table where stderr is a file
@@ -93,11 +93,11 @@ def _live(console: Console) -> Iterator[Steps]:
         redirect_stdout=False,  # converters redirect both, which must not be undone in between
         redirect_stderr=False,
     ) as live:
-        everything = live.add_task("in all", total=None, visible=False, counted=NOTHING)
-        step = live.add_task("reading data", total=None, counted=NOTHING)
+        everything = live.add_task("in all", total=None, visible=False, counted=UNCOUNTED)
+        step = live.add_task("reading data", total=None, counted=UNCOUNTED)
 
         def say(text: str) -> None:
-            live.reset(step, description=text, counted=NOTHING)
+            live.reset(step, description=text, counted=UNCOUNTED)
 
         def tick(done: int, total: int) -> None:
             live.update(step, counted=(done, total))

@@ -56,6 +56,8 @@ def time_in_turns(
     """
     if rounds < 1:
         raise ValueError(f"rounds: {rounds}, at least 1 is needed")
+    if not calls:
+        return {}
     taken_s: dict[Name, list[float]] = {name: [] for name in calls}
     order = np.random.default_rng(0)
     names = list(calls)
@@ -68,6 +70,7 @@ def time_in_turns(
             calls[name]()
             if turn >= 0:
                 taken_s[name].append(clock() - start_s)
+    tick(rounds + warm_up, rounds + warm_up)
     return {name: _latency(seconds) for name, seconds in taken_s.items()}
 
 

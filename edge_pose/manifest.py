@@ -313,6 +313,7 @@ class Manifest(_Table):
         task, channels = EXPECTED[self.decoder.name]
         if self.task != task:
             raise ValueError(f"decoder {self.decoder.name} is for {task}, the task is {self.task}")
+        self._check_names()
         count = len(self.keypoint_format.keypoints)
         expected = [channel(count) for channel in channels]
         found = [_channels(parts) for parts in self.maps]
@@ -325,6 +326,16 @@ class Manifest(_Table):
         if self.file.format != "tflite" and any(output.part_of for output in self.outputs):
             raise ValueError(f"output with part_of: {self.file.format} has whole maps only")
         return self
+
+    def _check_names(self) -> None:
+        """Refuse names by which `maps` would put together what does not belong together."""
+        names = [output.name for output in self.outputs]
+        wholes = [parts[0].part_of for parts in self.maps if parts[0].part_of]
+        for kind, found in (("name", names), ("part_of", wholes)):
+            if len(set(found)) < len(found):
+                raise ValueError(f"outputs: {kind} is there twice: {', '.join(found)}")
+        if both := sorted(set(names) & set(wholes)):
+            raise ValueError(f"outputs: part_of '{both[0]}' is the name of an output")
 
     @property
     def maps(self) -> tuple[tuple[OutputTensor, ...], ...]:

@@ -29,6 +29,7 @@ from converters import CONVERTERS  # noqa: E402
 from converters.base import Options  # noqa: E402
 from converters.calibration import CalibrationSet  # noqa: E402
 from converters.data import open_data  # noqa: E402
+from converters.folder import check_file, write_file  # noqa: E402
 from converters.gates import LIMITS  # noqa: E402
 from converters.job import Job  # noqa: E402
 from converters.manifest import describe  # noqa: E402
@@ -213,7 +214,8 @@ def measure(checkpoint: Path, data: Path | None, names: Sequence[str]) -> dict[s
 @click.option("--data", type=click.Path(path_type=Path), envvar="EDGE_POSE_DATA")
 @click.option("--generated", is_flag=True, help="Drawn people instead of --data.")
 @click.option("--fault", "names", type=click.Choice(list(FAULTS)), multiple=True)
-@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=OUT, show_default=True,
+              help="Written when everything is measured.")  # fmt: skip
 def main(
     checkpoints: tuple[Path, ...],
     data: Path | None,
@@ -224,6 +226,8 @@ def main(
     """Find the least damage that the gate refuses, for one network of each family."""
     if data is None and not generated:
         raise click.UsageError("--data is missing: a folder with data sets, or --generated")
+    if (checkpoints or names or generated) and out.resolve() == OUT.resolve():
+        raise click.UsageError("--out is missing: a part does not replace the committed figures")
     files = checkpoints or tuple(WEIGHTS / name / "checkpoint.safetensors" for name in NETWORKS)
     report = {
         "schema": SCHEMA,
@@ -234,14 +238,12 @@ def main(
             for name, fault in FAULTS.items()
             if not names or name in names
         },
-        "networks": [],
     }
     try:
-        for file in files:
-            found = measure(file, None if generated else data, names or tuple(FAULTS))
-            report["networks"].append(found)
-            out.parent.mkdir(parents=True, exist_ok=True)
-            out.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+        check_file(out)
+        where, faults = None if generated else data, names or tuple(FAULTS)
+        report["networks"] = [measure(file, where, faults) for file in files]
+        write_file(out, (json.dumps(report, indent=1) + "\n").encode("utf-8"))
     except EdgePoseError as error:
         raise SystemExit(str(error)) from None
 

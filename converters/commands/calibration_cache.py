@@ -32,13 +32,13 @@ def calibration_cache_command(
     # torch takes seconds to import: --help and wrong usage need none of it.
     from converters.calibration import draw_calibration
     from converters.data import need_calibration, open_data
-    from converters.folder import check_place, write_file
+    from converters.folder import check_file, write_file
     from converters.tensorrt_cache import calibration_cache, check_float_onnx
     from edge_pose.artifact import load_artifact
 
     model = load_artifact(artifact)
     check_float_onnx(model)
-    check_place(out)
+    check_file(out)
     with (
         progress(console) as steps,
         open_data(data, generated=generated, n_images=n_images) as pictures,

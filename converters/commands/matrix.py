@@ -156,7 +156,7 @@ def _check_places(
     checkpoint: Path, keys: Sequence[tuple[str, str]], out: Path | None, page: Path | None
 ) -> None:
     """Make sure that everything can be written that may come out."""
-    from converters.folder import check_place, check_target
+    from converters.folder import check_file, check_target
     from converters.manifest import artifact_name
     from training.checkpoint import read_info
 
@@ -165,7 +165,7 @@ def _check_places(
         for key in keys:
             check_target(out / artifact_name(model, *key))
     if page is not None:
-        check_place(page)
+        check_file(page)
 
 
 def _write(cells: Sequence[Cell], out: Path) -> None:

@@ -102,7 +102,8 @@ def select(request: Request) -> None:
 
 def _measure(request: Request, device: DeviceProfile, steps: Steps) -> Selection:
     from converters.candidates import CHECKPOINT, Shortlist
-    from converters.select import BURSTS, Demands, select
+    from converters.select import BURSTS, Demands
+    from converters.select import select as run_select
     from edge_pose.power import open_meter
 
     checkpoints = [Path(model) for model in request.models if model.endswith(CHECKPOINT)]
@@ -123,7 +124,7 @@ def _measure(request: Request, device: DeviceProfile, steps: Steps) -> Selection
             )
         candidates = found.candidates(device)
         steps(f"measuring {len(candidates)} candidates in turns")
-        selection = select(
+        selection = run_select(
             candidates,
             Demands(request.min_accuracy, request.max_p95_ms, request.max_watts),
             meter,

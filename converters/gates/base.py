@@ -40,7 +40,7 @@ class Limits:
     people: float = 0.05  # sound: up to 0.007
     score_drift: float = 0.1  # sound: up to 0.07
     min_same_side: float = 0.95  # sound: 0.987
-    min_correlation: float = 0.95  # sound: 0.978
+    min_correlation: float = 0.95  # sound: 0.977
     max_gain: float = 1.15  # sound: up to 1.06
     max_offset: float = 0.2  # sound: up to 0.08
 

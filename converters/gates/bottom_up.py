@@ -30,6 +30,7 @@ from converters.data import GENERATED, ConversionData
 from converters.gates.base import Limits
 from converters.gates.judge import (
     Comparison,
+    People,
     Score,
     check_sound,
     joined_hash,
@@ -63,7 +64,7 @@ from training.bottom_up.evaluate import (
 )
 from training.checkpoint import CheckpointInfo
 from training.datasets.scenes import Scene, box_areas, joint_boxes, load_scenes, scene_hash
-from training.predictors import ArtifactPredictor, NetworkPredictor
+from training.predictors import ArtifactPredictor, Network, NetworkPredictor
 
 SURE = 0.25  # mean score of a person who is to be found by both networks,
 HALF_SURE = 0.5 * SURE  # and of the other network's finds among which he is looked for
@@ -109,13 +110,13 @@ class Drift:
         px: (N, K) of those that both found; NaN for others.
         ways: per direction (N, K) px; NaN where there is nothing to look for.
         scores: of the same keypoints.
-        people: share lost, share invented; None where the peaks decide.
+        people: share lost, share invented; None of too few, or where the peaks decide.
     """
 
     px: FloatArray
     ways: tuple[FloatArray, ...]
     scores: ScorePairs
-    people: tuple[float, float] | None = None
+    people: People = (None, None)
 
 
 class BottomUpYardstick:
@@ -129,15 +130,16 @@ class BottomUpYardstick:
     """
 
     def __init__(
-        self, checkpoint: Watch, dataset: str, scenes: Sequence[Scene], tick: Tick = silent
+        self, checkpoint: Network, dataset: str, scenes: Sequence[Scene], tick: Tick = silent
     ) -> None:
-        self.checkpoint, self.dataset, self.scenes = checkpoint, dataset, scenes
+        self.checkpoint = Watch(checkpoint, len(scenes))
+        self.dataset, self.scenes = dataset, scenes
         self.views = Views([(scene.image, None) for scene in scenes], checkpoint.spec.size, tick)
         self.truth = [annotated(scene) for scene in scenes]
         units = np.concatenate([scene.unit_px for scene in scenes])
         self.judged = np.isfinite(units) & (units > 0)
-        self.expected = self._look(checkpoint)
-        check_sound(checkpoint)
+        self.expected = self._look(self.checkpoint)
+        check_sound(self.checkpoint)
         self.before = self._score(self.expected)
         shown = [same_keypoints(p, p, checkpoint.keypoints.sigmas) for p in self.expected.poses]
         some = bool(np.isfinite(np.concatenate([same.px for same in shown])).any())
@@ -145,7 +147,7 @@ class BottomUpYardstick:
 
     def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
         """See Yardstick."""
-        watch = Watch(ArtifactPredictor(artifact, backend))
+        watch = Watch(ArtifactPredictor(artifact, backend), len(self.views))
         found = self._look(watch)
         stride, names = self.checkpoint.stride, self.checkpoint.keypoints.keypoints
         drift = self._drift(found)
@@ -253,7 +255,7 @@ def measure_checkpoint(
         for scene in load_scenes(name, data.root, network.keypoints.name)
         if scene.image in wanted
     ]
-    return BottomUpYardstick(Watch(network), data.gate.dataset, scenes, tick)
+    return BottomUpYardstick(network, data.gate.dataset, scenes, tick)
 
 
 def joint_agreement(

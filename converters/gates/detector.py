@@ -27,6 +27,7 @@ from converters.data import GENERATED, ConversionData
 from converters.gates.base import Limits
 from converters.gates.judge import (
     Comparison,
+    People,
     Score,
     check_sound,
     joined_hash,
@@ -54,7 +55,7 @@ from training.datasets.boxes import box_iou, by_picture
 from training.detection.detectors import Boxes
 from training.detection.evaluate import IOU, SCORE, hits
 from training.evaluate import data_hash
-from training.predictors import ArtifactPredictor, NetworkPredictor
+from training.predictors import ArtifactPredictor, Network, NetworkPredictor
 
 HALF_SURE = 0.5 * SCORE  # of the boxes among which the other network's are looked for
 MIN_BOXES = 50  # sure finds of the checkpoint; with fewer the best boxes decide
@@ -84,13 +85,13 @@ class Drift:
         px: (M,) of corners, or of centres.
         agreement: share that agrees.
         scores: of the same boxes.
-        people: share lost, share invented; None where the best boxes decide.
+        people: share lost, share invented; None of too few, or where the best boxes decide.
     """
 
     px: FloatArray
     agreement: float
     scores: ScorePairs
-    people: tuple[float, float] | None = None
+    people: People = (None, None)
 
 
 class DetectorYardstick:
@@ -104,18 +105,19 @@ class DetectorYardstick:
     """
 
     def __init__(
-        self, checkpoint: Watch, dataset: str, persons: Sequence[Person], tick: Tick = silent
+        self, checkpoint: Network, dataset: str, persons: Sequence[Person], tick: Tick = silent
     ) -> None:
-        self.checkpoint, self.dataset, self.persons = checkpoint, dataset, persons
+        self.dataset, self.persons = dataset, persons
         self.pictures = by_picture(persons)
+        self.checkpoint = Watch(checkpoint, len(self.pictures))
         self.views = Views([(path, None) for path in self.pictures], checkpoint.spec.size, tick)
-        self.expected = self._look(checkpoint)
-        check_sound(checkpoint)
+        self.expected = self._look(self.checkpoint)
+        check_sound(self.checkpoint)
         self.before = self._score(self.expected)
 
     def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
         """See Yardstick."""
-        watch = Watch(ArtifactPredictor(artifact, backend))
+        watch = Watch(ArtifactPredictor(artifact, backend), len(self.views))
         found = self._look(watch)
         drift = self._drift(found)
         comparison = Comparison(
@@ -200,7 +202,7 @@ def measure_checkpoint(
     data = data.without(info.trained_on)
     if data.gate.dataset == GENERATED:
         data = data.drawn(people=3)
-    network, group = Watch(NetworkPredictor(model, info)), data.gate
+    network, group = NetworkPredictor(model, info), data.gate
     return DetectorYardstick(network, group.dataset, group.persons, tick)
 
 

@@ -18,6 +18,11 @@ from edge_pose.errors import EdgePoseError
 from edge_pose.manifest import Drift, Gate, GatePart
 from edge_pose.types import FloatArray
 
+People = tuple[float | None, float | None]
+"""Share that is lost, share that is invented; None where too few are counted."""
+
+MIN_PEOPLE = 50  # one of them is 2 %, what floats may lose; of fewer a share says too little
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
@@ -54,7 +59,7 @@ class Comparison:
         per_joint: drift by keypoint.
         joint_agreement: agreement by keypoint.
         people: share of the people that the checkpoint is sure of whom the artifact lost, and share
-            of those that the artifact is sure of whom it invented; None where nobody is counted.
+            of those that the artifact is sure of whom it invented; None where too few are counted.
         maps: how alike the maps of both are; None where the graph decodes and there are none.
     """
 
@@ -69,7 +74,7 @@ class Comparison:
     data_sha256: str
     per_joint: Mapping[str, FloatArray] = field(default_factory=dict)
     joint_agreement: Mapping[str, float] = field(default_factory=dict)
-    people: tuple[float, float] | None = None
+    people: People = (None, None)
     maps: Likeness | None = None
 
 
@@ -128,11 +133,10 @@ def _report(found: Comparison, checkpoint: Watch, artifact: Watch, limits: Limit
 
 
 def _people(found: Comparison, limits: Limits) -> dict[str, float]:
-    """Return the figures of networks that see everybody, and are sure of some."""
-    if found.people is None:
-        return {}
-    lost, invented = map(_rounded, found.people)
-    return {"lost_people": lost, "invented_people": invented, "limit_people": limits.people}
+    """Return the figures of networks that see everybody, and are sure of enough."""
+    shares = zip(("lost_people", "invented_people"), found.people, strict=True)
+    figures = {name: _rounded(share) for name, share in shares if share is not None}
+    return figures | {"limit_people": limits.people} if figures else {}
 
 
 def _maps(found: Comparison, limits: Limits) -> dict[str, float]:
@@ -182,9 +186,9 @@ def worst_way(ways: Iterable[NDArray[np.bool_]]) -> float:
     return min(shares, default=float("nan"))
 
 
-def missing(way: NDArray[np.bool_]) -> float:
-    """Return the share of one network's people whom the other has not; 0 where there are none."""
-    return 1 - float(way.mean()) if len(way) else 0.0
+def missing(way: NDArray[np.bool_]) -> float | None:
+    """Return the share of one network's people whom the other has not; None of too few."""
+    return 1 - float(way.mean()) if len(way) >= MIN_PEOPLE else None
 
 
 def check_sound(checkpoint: Watch) -> None:

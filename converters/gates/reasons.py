@@ -34,7 +34,7 @@ def missed(gate: Gate, limits: Limits) -> Iterable[str]:
     """Compare the figures of a report with the limits."""
     points = gate.checkpoint_accuracy - gate.artifact_accuracy
     if not points <= limits.points + ROUNDING_POINTS:
-        yield f"accuracy falls by {points:.2f} points, {limits.points:g} pass"
+        yield f"accuracy falls by {points:.3f} points, {limits.points:g} pass"
     for name, drift_px, limit_px in (
         ("p50", gate.drift_p50_px, gate.limit_median_px),
         ("p95", gate.drift_p95_px, gate.limit_drift_px),
@@ -54,7 +54,8 @@ def _lost_joints(gate: Gate, limits: Limits) -> Iterable[str]:
     lost = {n: s for n, s in gate.joint_agreement.items() if not s >= limits.min_joint_agreement}
     if lost:
         name = min(lost, key=lambda n: lost[n])
-        more = f" and {len(lost) - 1} more keypoints" if len(lost) > 1 else ""
+        others = len(lost) - 1
+        more = f" and {others} more keypoint{'s' * (others > 1)}" if others else ""
         yield (
             f"{name}{more}: {lost[name]:.1%} within one heatmap px,"
             f" {limits.min_joint_agreement:.0%} pass"
@@ -73,7 +74,7 @@ def _other_people(gate: Gate, limits: Limits) -> Iterable[str]:
 def _other_scores(gate: Gate, limits: Limits) -> Iterable[str]:
     drift, side = gate.score_drift_p95, gate.same_side
     if drift is not None and not drift <= limits.score_drift:
-        yield f"scores differ by {drift:.2f} (p95), {limits.score_drift:g} pass"
+        yield f"scores differ by {drift:.3f} (p95), {limits.score_drift:g} pass"
     if side is not None and not side >= limits.min_same_side:
         yield (
             f"{side:.1%} of the scores on the same side of what a device shows,"
@@ -84,7 +85,7 @@ def _other_scores(gate: Gate, limits: Limits) -> Iterable[str]:
 def _other_maps(gate: Gate, limits: Limits) -> Iterable[str]:
     correlation, gain, offset = gate.map_correlation, gate.map_gain, gate.map_offset
     if correlation is not None and not correlation >= limits.min_correlation:
-        yield f"maps correlate by {correlation:.2f}, {limits.min_correlation:g} passes"
+        yield f"maps correlate by {correlation:.3f}, {limits.min_correlation:g} passes"
     if gain is not None and not off_by(gain) <= limits.max_gain:
         yield f"maps are {gain:.4g} times the checkpoint's, {limits.max_gain:g} passes"
     if offset is not None and not offset <= limits.max_offset:

@@ -39,7 +39,7 @@ from training.checkpoint import CheckpointInfo
 from training.datasets import Person
 from training.evaluate import data_hash, predict_crops
 from training.keypoints import to_mpii
-from training.predictors import ArtifactPredictor, NetworkPredictor
+from training.predictors import ArtifactPredictor, Network, NetworkPredictor
 
 BATCH = 32
 
@@ -56,18 +56,19 @@ class TopDownYardstick:
     """
 
     def __init__(
-        self, checkpoint: Watch, dataset: str, persons: Sequence[Person], tick: Tick = silent
+        self, checkpoint: Network, dataset: str, persons: Sequence[Person], tick: Tick = silent
     ) -> None:
-        self.dataset, self.persons, self.checkpoint = dataset, persons, checkpoint
+        self.dataset, self.persons = dataset, persons
+        self.checkpoint = Watch(checkpoint, len(persons))
         size = checkpoint.spec.size
         self.views = Views([(p.image, p.region(size)) for p in persons], size, tick)
-        self.expected, self.scores = self._look(checkpoint)
-        check_sound(checkpoint)
+        self.expected, self.scores = self._look(self.checkpoint)
+        check_sound(self.checkpoint)
         self.before = self._score(self.expected)
 
     def gate(self, artifact: Artifact, backend: Backend, limits: Limits) -> Gate:
         """See Yardstick."""
-        watch = Watch(ArtifactPredictor(artifact, backend))
+        watch = Watch(ArtifactPredictor(artifact, backend), len(self.views))
         found, scores = self._look(watch)
         drift_px = np.linalg.norm(found - self.expected, axis=2).astype(np.float32)
         stride = self.checkpoint.stride
@@ -126,7 +127,7 @@ def measure_checkpoint(
 ) -> TopDownYardstick:
     """See converters.gates.open_yardstick."""
     group = data.without(info.trained_on).gate
-    network = Watch(NetworkPredictor(model, info))
+    network = NetworkPredictor(model, info)
     return TopDownYardstick(network, group.dataset, group.persons, tick)
 
 

@@ -287,7 +287,7 @@ def test_a_calibration_cache_for_a_device(run: Run, checkpoint: Path, tmp_path: 
     assert out == f"{cache}: scales of {len(scales)} tensors\n"
     code, _, err = run(*arguments, "--out", cache / "below")
     assert code == 1
-    assert "below: is a file or below one" in last_line(err)
+    assert "below: is below a file" in last_line(err)
     assert "drawing" not in err, "known before the work"
     code, _, err = run("calibration-cache", "default", "--generated", "--out", cache)
     assert code == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -131,6 +133,28 @@ def test_kinds_of_channels_come_apart(name: str, expected: list[tuple[str, int]]
         map_name = output.part_of or output.name
         channels[map_name] = channels.get(map_name, 0) + output.shape[1]
     assert channels == {output.name: output.shape[1] for output in whole.outputs}
+
+
+def test_a_network_without_parts_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    info = CheckpointInfo("center_hourglass_s", "logits", (64, 64))
+    model = info.build().eval()
+    with caplog.at_level(logging.WARNING):
+        export_graph(model, info, apart=True)
+    assert caplog.messages == []
+
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, image: Tensor) -> list[Tensor]:
+            found: list[Tensor] = self.inner(image)
+            return found
+
+    with caplog.at_level(logging.WARNING):
+        (output,) = export_graph(Whole(), info, apart=True).outputs
+    assert (output.name, output.part_of) == ("centers", "")
+    assert "model center_hourglass_s: has no `parts`" in caplog.text
 
 
 def test_classifiers_have_no_artifact() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,13 @@ from pathlib import Path
 import pytest
 
 from converters import folder as module
-from converters.folder import check_target, write_artifact, write_file
+from converters.folder import (
+    check_file,
+    check_target,
+    copy_artifact,
+    write_artifact,
+    write_file,
+)
 from edge_pose.artifact import Artifact, load_artifact
 from edge_pose.errors import ArtifactError, EdgePoseError
 from edge_pose.manifest import WeightsFile
@@ -79,6 +86,75 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, leftovers: Leftov
     with pytest.raises(EdgePoseError, match="folder: cannot be written: Is a directory"):
         write_file(tmp_path / "folder", b"x")
     assert leftovers() == ["folder", "scales.cache"]
+
+
+def test_folders_above_a_file_go_where_it_could_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, leftovers: Leftovers
+) -> None:
+    write_file(tmp_path / "a" / "x", b"x")
+    full = fail_with(OSError(errno.ENOSPC, "No space left on device"))
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(EdgePoseError, match="y: cannot be written: No space left on device"):
+        write_file(tmp_path / "a" / "b" / "c" / "y", b"y")
+    assert leftovers() == ["a"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["x"]
+
+
+def test_devices_and_pipes_are_written_to_and_links_stay(tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    check_file(pipe)
+    write_file(pipe, b"page")
+    reader.join(timeout=10)
+    assert read == [b"page"]
+    assert pipe.is_fifo()
+    link.symlink_to(os.devnull)
+    check_file(link)
+    write_file(link, b"page")
+    assert link.is_char_device()
+    file.write_bytes(b"old")
+    other = tmp_path / "other"
+    other.symlink_to(file)
+    write_file(other, b"new")
+    assert (other.is_symlink(), file.read_bytes()) == (True, b"new")
+
+
+def test_standard_output_is_a_file_to_write_to() -> None:
+    code = "from pathlib import Path; from converters import folder as f; o = Path('/dev/stdout');"
+    code += "f.check_file(o); f.write_file(o, b'page')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stdout == b"page"
+
+
+def test_a_folder_is_no_file_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    for place in (tmp_path, Path()):
+        with pytest.raises(ArtifactError, match=": is a folder, expected a file"):
+            check_file(place)
+    with pytest.raises(ArtifactError, match="x: is below a file"):
+        check_file(tmp_path / "file" / "x")
+    with pytest.raises(ArtifactError, match="cannot be written: File name too long"):
+        check_file(tmp_path / ("x" * 300))
+    check_file(tmp_path / "file")
+    check_file(tmp_path / "new" / "file")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_was_changed_after_it_was_measured_is_not_copied(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    write_artifact(artifact)
+    copy_artifact(artifact, tmp_path / "copy")
+    assert load_artifact(tmp_path / "copy").model == artifact.model
+    manifest = artifact.manifest.model_copy(update={"name": "second"})
+    write_artifact(replace(artifact, manifest=manifest))
+    with pytest.raises(ArtifactError, match="new: was changed meanwhile, run again"):
+        copy_artifact(artifact, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_an_artifact_is_replaced(artifact: Artifact, leftovers: Leftovers) -> None:

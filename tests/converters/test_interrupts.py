@@ -24,11 +24,13 @@ def _handlers() -> Iterator[None]:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, end)
-    yield
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "it was put back"
-    assert signal.getsignal(signal.SIGTERM) is end
-    signal.signal(signal.SIGINT, before[0])
-    signal.signal(signal.SIGTERM, before[1])
+    try:
+        yield
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "it was put back"
+        assert signal.getsignal(signal.SIGTERM) is end
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,37 @@ def test_what_foreign_code_swallows_acts_at_the_next_step(
     for kind, words in (("say", ("measuring x",)), ("tick", (1, 2)), ("overall", (1, 2))):
         with pytest.raises(raised):
             work(kind, *words)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_is_swallowed_in_the_last_step_acts_at_the_end(terminal: bool) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    heard: list[str] = []
+
+    def work() -> None:
+        with progress(console) as steps:
+            steps("measuring x")
+            with suppress(BaseException):
+                signal.raise_signal(signal.SIGINT)
+            heard.append("the end of the work")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert heard == ["the end of the work"]
+
+
+def test_a_handler_that_returns_is_called_once_more_and_not_at_every_step() -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    try:
+        with remembered_signals() as check:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            for _ in range(3):
+                check()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert heard == [signal.SIGINT] * 4, "twice each"
 
 
 @pytest.mark.parametrize("interrupted", [False, True])

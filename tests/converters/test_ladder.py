@@ -54,6 +54,7 @@ class ScriptedJob:
     artifact: Artifact
     answer: Callable[[Rung], Answer]
     n_calibration: int = 1000
+    chosen: str = "a"  # method, where none is asked for
     tried: list[Rung] = field(default_factory=list)
     limits: list[Limits] = field(default_factory=list)
     steps: Steps = LOGGED
@@ -77,7 +78,7 @@ class ScriptedJob:
             dataset="scripted",
             n_images=n_images,
             sha256="ab" * 32,
-            method=options.method or "a",
+            method=options.method or self.chosen,
             float_layers=options.float_layers,
         )
         update = {
@@ -146,17 +147,28 @@ def test_everything_is_tried_in_order(
         Rung("int8", "", 64),
         Rung("int8", "b", 64),
         Rung("int8", "c", 64),
-        Rung("int8", "", 128),
-        Rung("int8", "", 256),
-        *(Rung("int8", "", 64, LAYERS[:count]) for count in (1, 2, 4, 8)),  # half of 20 at most
+        Rung("int8", "a", 128),
+        Rung("int8", "a", 256),
+        *(Rung("int8", "a", 64, LAYERS[:count]) for count in (1, 2, 4, 8)),  # half of 20 at most
         Rung("fp16"),
     ]
-    assert ranked == [(64, "")]
+    assert ranked == [(64, "a")]
     assert [limits.points for limits in scripted.limits] == [1.5] * 9 + [0.5]
     assert artifact.manifest.file.precision == "fp16"
     assert [row.passed for row in artifact.manifest.attempts] == [False] * 9 + [True]
     assert [row.float_layers for row in artifact.manifest.attempts] == [0] * 5 + [1, 2, 4, 8, 0]
     assert "tiny_fp16: no int8 passes the gate, fell back to fp16" in caplog.text
+
+
+def test_the_method_that_the_converter_chose_is_not_tried_again(
+    job: MakeJob, ranked: list[tuple[int, str]]
+) -> None:
+    scripted = job(lambda rung: gate(0.0 if rung.float_layers else 5.0))
+    scripted.chosen = "b"
+    artifact = climbed(scripted)
+    assert [rung.method for rung in scripted.tried] == ["", "c", "b", "b", "b"]
+    assert [row.method for row in artifact.manifest.attempts] == ["b", "c", "b", "b", "b"]
+    assert ranked == [(64, "b")]
 
 
 def test_each_step_goes_on_from_the_best_try(job: MakeJob, ranked: list[tuple[int, str]]) -> None:

@@ -39,7 +39,7 @@ def cells(checkpoint: Path, drawn: ConversionData) -> list[Cell]:
     made = build_matrix(job, settings, keys=KEYS, threads=(1, 2), rounds=3)
     assert pieces == [(done, len(KEYS)) for done in range(len(KEYS) + 1)]
     assert said[-1] == "timing 4 artifacts in turns"
-    assert counted[-6:] == [(done, 6) for done in range(6)], "rounds, those to warm up among them"
+    assert counted[-7:] == [(done, 6) for done in range(7)], "rounds, those to warm up among them"
     return made
 
 
@@ -160,16 +160,24 @@ def test_command_leaves_foreign_folders_alone(checkpoint: Path, tmp_path: Path) 
     assert [path.name for path in out.iterdir()] == ["tiny_fp32"]
 
 
-@pytest.mark.parametrize("option", ["--out", "--html"])
+@pytest.mark.parametrize(
+    ("option", "place", "message"),
+    [
+        ("--out", "file/below/it", "is a file or below one"),
+        ("--html", "file/below/it", "is below a file"),
+        ("--html", "folder", "folder: is a folder, expected a file"),
+    ],
+)
 def test_command_knows_at_once_what_cannot_be_written(
-    checkpoint: Path, tmp_path: Path, option: str
+    checkpoint: Path, tmp_path: Path, option: str, place: str, message: str
 ) -> None:
     (tmp_path / "file").touch()
-    place = str(tmp_path / "file" / "below" / "it")
-    arguments = ["matrix", "--checkpoint", str(checkpoint), "--generated", option, place]
+    (tmp_path / "folder").mkdir()
+    where = str(tmp_path / place)
+    arguments = ["matrix", "--checkpoint", str(checkpoint), "--generated", option, where]
     result = CliRunner().invoke(command, [*arguments, "--format", "onnx", "--precision", "fp32"])
     assert isinstance(result.exception, ArtifactError)
-    assert "is a file or below one" in str(result.exception)
+    assert message in str(result.exception)
     assert "converting" not in result.output
 
 

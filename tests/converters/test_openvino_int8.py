@@ -185,13 +185,14 @@ def test_crops_of_another_size_are_one_line(checkpoint: Path, crops: Image) -> N
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["ValidationError", "ValueError"])
 def test_what_nncf_refuses_is_one_line(
-    checkpoint: Path, crops: Image, monkeypatch: pytest.MonkeyPatch
+    checkpoint: Path, crops: Image, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     import nncf
 
     def refuse(*args: object, **options: object) -> None:
-        raise nncf.ValidationError("no such luck\nand more")
+        raise getattr(nncf, kind, ValueError)("no such luck\nand more")
 
     monkeypatch.setattr(nncf, "quantize", refuse)
     with pytest.raises(EdgePoseError, match=r"OpenVINO to int8: cannot quantize: no such luck$"):

@@ -47,5 +47,14 @@ def test_few_layers(count: int) -> None:
     assert sorted(search(LAYERS[:count], Damage(), 3)) == sorted(LAYERS[:count])
 
 
+@pytest.mark.parametrize("layers", [0, 1, 7, 64])
+@pytest.mark.parametrize("at_most", [1, 3, 9, 24, 64, 1000])
+def test_measurements_are_counted_to_the_end(layers: int, at_most: int) -> None:
+    damage, told = Damage(), list[tuple[int, int]]()
+    search(LAYERS[:layers], damage, at_most, lambda *at: told.append(at))
+    total = len(damage.asked)
+    assert told == [(done, total) for done in range(total + 1)]
+
+
 def test_no_measurements_left_is_still_an_order() -> None:
     assert search(LAYERS, Damage(), 1)[0] in LAYERS[40:48]

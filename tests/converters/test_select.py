@@ -152,6 +152,21 @@ def test_what_fails_while_it_is_measured_is_refused_and_closed(
     assert [runtime.calls for runtime in runtimes[1:]] == [fails_at] * 2
 
 
+def test_turns_are_counted_without_those_that_are_refused(
+    folder_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = BackendError("out of memory")
+    left = iter([Scripted(0, error), Scripted(1, error), Scripted(0, error)])
+    monkeypatch.setattr(
+        "converters.select._open", lambda _: (lambda made: (made.work, made.close))(next(left))
+    )
+    told: list[tuple[int, int]] = []
+    folder = folder_of("a")
+    three = [Candidate(load_artifact(folder), str(i), "onnxruntime") for i in range(3)]
+    select(three, Demands(), TenWatts(), burst_s=0.05, bursts=2, tick=lambda *at: told.append(at))
+    assert told == [(0, 4), (1, 4), (2, 4), (3, 4), (4, 4)]
+
+
 def test_any_other_failure_ends_it_and_closes_all(
     folder_of, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -48,6 +49,16 @@ def test_warm_up_does_not_count() -> None:
 
     found = time_in_turns({"x": cold_at_first}, rounds=5, warm_up=3, clock=clock)
     assert found["x"].p95_ms == pytest.approx(1.0)
+
+
+def test_rounds_are_counted_to_the_end() -> None:
+    told: list[tuple[int, int]] = []
+    time_in_turns({"x": lambda: None}, rounds=2, warm_up=1, tick=lambda *at: told.append(at))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    told.clear()
+    nobody: dict[str, Callable[[], object]] = {}
+    assert time_in_turns(nobody, tick=lambda *at: told.append(at)) == {}
+    assert told == []
 
 
 def test_zero_rounds_are_refused() -> None:

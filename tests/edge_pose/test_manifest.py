@@ -50,8 +50,11 @@ def test_whole_maps_stand_for_themselves(crowd_artifact: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "change", "message"),
     [
-        (1, {"part_of": ""}, "does not fit"),  # of three maps none has five channels
+        (2, {"part_of": ""}, "does not fit"),  # neither map has five channels
         (2, {"part_of": "other"}, "does not fit"),
+        (1, {"part_of": "other"}, "part_of is there twice: centers, other, centers"),
+        (1, {"name": "centers", "part_of": ""}, "part_of 'centers' is the name of an output"),
+        (2, {"name": "logits"}, "name is there twice: logits, offsets, logits"),
         (2, {"shape": [1, 16, 16, 3]}, "does not fit"),
         (2, {"shape": [1, 8, 16, 2]}, "does not fit"),
         (2, {"shape": [1, 16, 2]}, "does not fit"),

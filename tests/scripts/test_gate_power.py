@@ -121,6 +121,21 @@ def test_data_are_asked_for(load: Load, monkeypatch: pytest.MonkeyPatch) -> None
     assert "--data is missing: a folder with data sets, or --generated" in done.output
 
 
+@pytest.mark.parametrize("part", [["--fault", "lose"], ["--checkpoint", "x"], ["--generated"]])
+def test_a_part_does_not_replace_the_committed_figures(load: Load, part: list[str]) -> None:
+    done = CliRunner().invoke(load("gate_power").main, ["--data", "nowhere", *part])
+    assert done.exit_code == 2
+    assert "--out is missing: a part does not replace the committed figures" in done.output
+
+
+def test_the_place_is_asked_for_first(load: Load, tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        load("gate_power").main, ["--data", "nowhere", "--out", str(tmp_path)]
+    )
+    assert done.exit_code == 1
+    assert f"{tmp_path}: is a folder, expected a file" in done.output
+
+
 def test_the_committed_figures_are_of_the_limits_as_they_are(load: Load) -> None:
     from converters.gates import LIMITS, YARDSTICKS
 

@@ -13,7 +13,6 @@ from converters.data import ConversionData
 from converters.gates import Limits
 from converters.gates.bottom_up import BottomUpYardstick
 from converters.gates.views import Views
-from converters.gates.watch import Watch
 from edge_pose.errors import EdgePoseError
 from edge_pose.manifest import Gate
 from training.datasets.scenes import Scene, load_scenes
@@ -34,7 +33,7 @@ class Bench:
         views = Views([(scene.image, None) for scene in scenes], lab.SIZE)
         answers = answers or lab.scene_maps(scenes, views)
         self.network = lab.Known("bottom_up", views, answers, "gaussian")
-        self.yardstick = BottomUpYardstick(Watch(self.network), "drawn", scenes)
+        self.yardstick = BottomUpYardstick(self.network, "drawn", scenes)
         self.artifact = lab.artifact_of(self.network, "bottom_up", "associative_embedding", SHAPES)
         self.lab = lab
 
@@ -180,7 +179,7 @@ def test_a_joint_that_is_gone_fails(
         gate = bench.gate(dead_pelvis, limits)
         assert not gate.passed
         assert gate.map_correlation == 0
-        assert "maps correlate by 0.00, 0.95 passes" in gate.reasons
+        assert "maps correlate by 0.000, 0.95 passes" in gate.reasons
     gate = strong.gate(dead_pelvis, limits)
     assert gate.argmax_agreement > 0.75
     assert gate.drift_p95_px < lab.STRIDE

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from converters.gates import Limits
-from converters.gates.judge import Comparison, Score, judge, worst_way
+from converters.gates.judge import MIN_PEOPLE, Comparison, Score, judge, missing, worst_way
 from converters.gates.maps import Likeness, compare_maps, off_by
 from converters.gates.scores import ScorePairs
-from converters.gates.watch import Watch
+from converters.gates.watch import KEPT_MAPS, Watch
 from edge_pose.manifest import Gate
+from training.predictors import Network
 
 NAN = float("nan")
 LIMITS = Limits(1.5)
@@ -80,22 +81,22 @@ def test_what_is_no_number_fails(changes: dict[str, Any], reason: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"after": Score("PCK", 78.0)}, "accuracy falls by 2.00 points, 1.5 pass"),
+        ({"after": Score("PCK", 78.0)}, "accuracy falls by 2.000 points, 1.5 pass"),
         ({"drift_px": np.full(9, 2.0)}, "drift p50 is 2.00 px, 1.2 pass"),
         ({"drift_px": np.repeat([1.0, 7.0], (7, 2))}, "drift p95 is 7.00 px, 6 pass"),
         ({"agreement": 0.87}, "87.0% within one heatmap px, 90% pass"),
         (
             {"joint_agreement": {"nose": 0.4, "knee": 0.1}},
-            "knee and 1 more keypoints: 10.0% within one heatmap px, 80% pass",
+            "knee and 1 more keypoint: 10.0% within one heatmap px, 80% pass",
         ),
         ({"people": (0.07, 0.0)}, "7.0% of the people are lost, 5% pass"),
         ({"people": (0.0, 0.07)}, "7.0% of the people found are not the checkpoint's, 5% pass"),
-        ({"scores": pairs(0.9, 0.6)}, "scores differ by 0.30 (p95), 0.1 pass"),
+        ({"scores": pairs(0.9, 0.6)}, "scores differ by 0.300 (p95), 0.1 pass"),
         (
             {"scores": pairs(0.34, 0.26)},
             "0.0% of the scores on the same side of what a device shows, 95% pass",
         ),
-        ({"maps": Likeness(0.7, 1.0, 0.0)}, "maps correlate by 0.70, 0.95 passes"),
+        ({"maps": Likeness(0.7, 1.0, 0.0)}, "maps correlate by 0.700, 0.95 passes"),
         ({"maps": Likeness(1.0, 0.7, 0.0)}, "maps are 0.7 times the checkpoint's, 1.15 passes"),
         ({"maps": Likeness(1.0, 1.5, 0.0)}, "maps are 1.5 times the checkpoint's, 1.15 passes"),
         ({"maps": Likeness(1.0, 0.0, 0.0)}, "maps are 0 times the checkpoint's, 1.15 passes"),
@@ -120,6 +121,32 @@ def test_outputs_that_mean_nothing(state: dict[str, Any], reason: str) -> None:
     gate = report(cast("Watch", SimpleNamespace(**(vars(SOUND) | state))))
     assert gate.reasons == (reason,)
     assert gate.broken
+
+
+def test_a_share_of_few_people_is_not_judged() -> None:
+    found = np.arange(MIN_PEOPLE) > 0
+    assert missing(found) == pytest.approx(1 / MIN_PEOPLE)
+    assert missing(found[:-1]) is None
+    gate = report(people=(missing(found[:-1]), 0.04))
+    assert (gate.lost_people, gate.invented_people, gate.limit_people) == (None, 0.04, 0.05)
+    few = report(people=(None, None))
+    assert few.passed
+    assert (few.lost_people, few.invented_people, few.limit_people) == (None, None, None)
+
+
+@pytest.mark.parametrize(("pictures", "batch"), [(543, 32), (100, 1), (32, 32), (5, 2), (1, 1)])
+def test_maps_of_pictures_all_over_the_set_are_kept(pictures: int, batch: int) -> None:
+    network = SimpleNamespace(maps=lambda tensor: [tensor])
+    for name in ("name", "task", "trained_on", "spec", "stride", "heatmap_kind", "keypoints"):
+        setattr(network, name, None)
+    watch = Watch(cast("Network", network), pictures)
+    numbers = np.arange(pictures, dtype=np.float32)[:, None, None, None]
+    for start in range(0, pictures, batch):
+        watch.maps(numbers[start : start + batch])
+    kept = [int(outputs[0].item()) for outputs in watch.kept]
+    assert len(kept) == min(KEPT_MAPS, pictures)
+    assert (kept[0], kept[-1], watch.inputs) == (0, pictures - 1, pictures)
+    assert max(np.diff(kept), default=0) <= np.ceil(pictures / KEPT_MAPS) + 1
 
 
 def test_scores_at_the_limit_may_round_over_it() -> None:

@@ -14,7 +14,6 @@ from converters.data import ConversionData
 from converters.gates import LIMITS, Limits, verdict
 from converters.gates.top_down import TopDownYardstick
 from converters.gates.views import Views
-from converters.gates.watch import Watch
 from edge_pose.decoding.heatmap import decode_heatmaps
 from edge_pose.errors import EdgePoseError
 from edge_pose.manifest import Gate
@@ -30,7 +29,7 @@ class Bench:
         views = Views([(p.image, p.region(lab.SIZE)) for p in persons], lab.SIZE)
         answers = answers or lab.person_maps(persons, views)
         self.network = lab.Known("top_down", views, answers, "gaussian")
-        self.yardstick = TopDownYardstick(Watch(self.network), "drawn", persons)
+        self.yardstick = TopDownYardstick(self.network, "drawn", persons)
         shape = (1, 16, 16, 16)
         self.artifact = lab.artifact_of(self.network, "top_down", "heatmap", [shape])
         self.lab = lab
@@ -126,7 +125,7 @@ def test_a_fall_beyond_the_limit_fails_and_within_it_passes(
         again = strong.gate(first_tenth(lab.swapped, count), limits)
         assert again.passed == passes
     exact = strong.gate(first_tenth(lab.swapped, count), replace(generous, points=0.0))
-    assert exact.reasons == (f"accuracy falls by {fall:.2f} points, 0 pass",)
+    assert exact.reasons == (f"accuracy falls by {fall:.3f} points, 0 pass",)
 
 
 def test_drift_is_in_px_of_the_input(strong: Bench, lab: SimpleNamespace) -> None:
