@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.openvino_graph import Model
-from edge_pose.backends.openvino import import_openvino
+from edge_pose.backends.openvino import shared_core
 from edge_pose.preprocess import InputSpec, to_tensor
 from edge_pose.types import FloatArray, Image
 
@@ -40,7 +40,7 @@ class Pictures:
 
 def run_graph(model: Model, tensors: Iterable[Tensor]) -> list[Outputs]:
     """Return all outputs for each tensor, computed on the CPU."""
-    return run_compiled(import_openvino().Core().compile_model(model, "CPU", EXACT), tensors)
+    return run_compiled(shared_core().compile_model(model, "CPU", EXACT), tensors)
 
 
 def run_compiled(compiled: Any, tensors: Iterable[Tensor]) -> list[Outputs]:  # noqa: ANN401

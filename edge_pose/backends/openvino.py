@@ -9,6 +9,7 @@ import io
 import re
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,8 @@ def load(artifact: Artifact, options: BackendOptions) -> OpenVinoBackend:
         expected = " or ".join(FORMATS)
         raise BackendError(f"{where}: format {manifest.file.format}, expected {expected}")
     members(options.device)
-    ov = import_openvino()
-    version = ov.__version__.split("-")[0]
-    core = ov.Core()
+    version = import_openvino().__version__.split("-")[0]
+    core = shared_core()
     try:
         model = _read(core, artifact)
     except (RuntimeError, TypeError) as error:
@@ -77,6 +77,19 @@ def import_openvino() -> Any:  # noqa: ANN401 - the package has no types that my
         message = "openvino: not installed, pip install 'edge-pose[openvino]'"
         raise BackendError(message) from None
     return openvino
+
+
+@cache
+def shared_core() -> Any:  # noqa: ANN401
+    """Return the one Core of this process.
+
+    A Core sets a stack for signals and, when it goes, puts back the one that it found. Two that go
+    in the order in which they came leave a freed one behind, and the next Ctrl-C is a crash.
+
+    Raises:
+        BackendError: openvino is not installed.
+    """
+    return import_openvino().Core()
 
 
 def _read(core: Any, artifact: Artifact) -> Any:  # noqa: ANN401 - openvino's own types

@@ -375,3 +375,26 @@ def test_nothing_calls_home(tmp_path: Path, need: Callable[[str], ModuleType]) -
     )
     assert done.stdout.strip().endswith("telemetry_stub")
     assert list(tmp_path.iterdir()) == []  # no client id was made
+
+
+def test_signals_are_heard_after_two_models_were_closed(
+    onnx_artifact: Artifact, tiny_artifact: Path
+) -> None:
+    program = """
+import gc, signal, sys
+from edge_pose.artifact import load_artifact
+from edge_pose.backends import open_backend
+
+artifact = load_artifact(sys.argv[1], trust_ungated=True)
+models = [open_backend(artifact, "openvino") for _ in range(2)]
+while models:
+    models.pop(0).close()
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("heard")
+"""
+    command = [sys.executable, "-c", program, str(tiny_artifact)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("heard\n", 0), done.stderr
